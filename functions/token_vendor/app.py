@@ -1,0 +1,45 @@
+"""AWS Lambda's entry to the token vendor: a caller's request becomes a token."""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from salesforce_keypair.errors import KeyPairError
+from salesforce_keypair.observability import function_logger, function_metrics
+from salesforce_keypair.settings import Settings
+from salesforce_keypair.timing import SystemClock
+from salesforce_keypair.vending import Source, VendRequest
+from salesforce_keypair.wiring.aws import deadline_of
+from salesforce_keypair.wiring.vending import build_vendor
+
+METRIC_OF = {Source.CACHE: "TokensFromCache", Source.LOGIN: "TokensByLogin", Source.STALE: "StaleTokensServed"}
+
+logger = function_logger("token-vendor")
+metrics = function_metrics("token-vendor")
+clock = SystemClock()
+# Wrong settings fail the deployment's first call, not the thousandth.
+settings = Settings.from_environment(os.environ, serves_secrets=True)
+vendor = build_vendor(settings, clock)
+
+
+@logger.inject_lambda_context(log_event=False, clear_state=True)
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Give the caller a token. Raises the errors of `salesforce_keypair.errors`, which callers catch by name."""
+    logger.set_correlation_id(context.aws_request_id)
+    try:
+        request = VendRequest.parse(event, secret_ids=settings.secret_ids, token_lifetime=settings.token_lifetime)
+        vended = vendor.vend(request, deadline=deadline_of(context, clock))
+    except KeyPairError as error:
+        metrics.add_metric("VendsFailed", MetricUnit.Count, 1)
+        metrics.add_metadata("error", error.code)
+        # Without a traceback, which Lambda logs anyway: the text says what happened and what to do.
+        logger.error(str(error), error=error.code, retryable=error.retryable, remedy=error.remedy)  # noqa: TRY400
+        raise
+    metrics.add_metric("TokensVended", MetricUnit.Count, 1)
+    metrics.add_metric(METRIC_OF[vended.source], MetricUnit.Count, 1)
+    if vended.source is not Source.CACHE:
+        logger.info("token vended", source=vended.source, key_version=vended.token.key_version)
+    return vended.reply(clock.time())

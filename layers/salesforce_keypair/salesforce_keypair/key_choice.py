@@ -1,0 +1,147 @@
+"""Which version of a secret's key to log in with, and what to try while a new certificate spreads."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from salesforce_keypair.credential import Credential
+from salesforce_keypair.errors import HostNotAllowed, InvalidSecret, LoginRefused
+from salesforce_keypair.salesforce.login import Session
+from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, SecretState, Value
+from salesforce_keypair.timing import Clock, Deadline, retrying
+
+logger = logging.getLogger(__name__)
+
+# How long one request may go round the keys while servers of Salesforce disagree about the certificate.
+PATIENCE_SECONDS = 6.0
+_PAUSE_SECONDS = 0.25
+# Versions whose parsed keys are kept: more than carry labels at any time.
+_KEPT_VERSIONS = 8
+
+
+class SecretStore(Protocol):
+    """What is read of a secret."""
+
+    def state(self, secret_id: str) -> SecretState:
+        """Labels now."""
+        ...
+
+    def read(self, secret_id: str, *, version_id: str) -> Value | None:
+        """A version's value, if it has one."""
+        ...
+
+    def read_labelled(self, secret_id: str, label: str) -> Value | None:
+        """The value that carries a label now, if there is one."""
+        ...
+
+
+class Login(Protocol):
+    """Assertion in, session out."""
+
+    def __call__(self, credential: Credential, *, deadline: Deadline) -> Session:
+        """Log in once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class VersionedKey:
+    """A credential with its key, and the version of the secret that it is from."""
+
+    version_id: str
+    credential: Credential = field(repr=False)
+
+
+class KeyChoice:
+    """Logs in with AWSCURRENT, or with another labelled version where Salesforce honours only that one yet."""
+
+    def __init__(self, *, store: SecretStore, login: Login, parse: Callable[[str], Credential], clock: Clock) -> None:
+        self._store = store
+        self._login = login
+        self._parse = parse
+        self._clock = clock
+        self._parsed: dict[str, Credential] = {}
+        self._last_worked: dict[str, str] = {}
+
+    def log_in(self, secret_id: str, *, deadline: Deadline, patient: bool) -> tuple[VersionedKey, Session]:
+        """A session, and the key that gave it.
+
+        AWSCURRENT is read afresh each time. A refusal that a spreading change may explain leads to the other labelled
+        versions; with `patient` the round is made again for some seconds, for servers that know different keys may
+        refuse both by turns. Raises the refusal of AWSCURRENT if none logs in, or what stands in the way of asking.
+        """
+        key = self._current(secret_id)
+        try:
+            return key, self._try(key, deadline)
+        except LoginRefused as error:
+            if not error.retryable:
+                raise
+            refusal = error
+        patience = deadline.within(min(PATIENCE_SECONDS, deadline.remaining() / 2) if patient else 0.0)
+        tried = {key.version_id}
+        pause = _PAUSE_SECONDS
+        while True:
+            for other in self._candidates(secret_id, tried):
+                try:
+                    session = self._try(other, deadline)
+                except LoginRefused:
+                    continue
+                logger.warning(
+                    "AWSCURRENT was refused, another labelled version logged in",
+                    extra={"key_version": other.version_id},
+                )
+                self._last_worked[secret_id] = other.version_id
+                return other, session
+            if patience.remaining() <= pause:
+                raise refusal
+            self._clock.sleep(pause)
+            pause *= 1.5
+            tried = set()
+
+    def _try(self, key: VersionedKey, deadline: Deadline) -> Session:
+        return retrying(lambda: self._login(key.credential, deadline=deadline), clock=self._clock, deadline=deadline)
+
+    def _current(self, secret_id: str) -> VersionedKey:
+        """The key of AWSCURRENT, or of AWSPREVIOUS where somebody overwrote the current version without one."""
+        for label in (CURRENT, PREVIOUS):
+            value = self._store.read_labelled(secret_id, label)
+            if value is None:
+                continue
+            key = self._key_of(value)
+            if key.credential.private_key is not None:
+                return key
+        # Tells a secret that isn't there from one that was never rotated: the first raises SecretUnavailable.
+        self._store.state(secret_id)
+        raise InvalidSecret("the secret holds no privateKey yet", remedy="rotate it once, which makes the key")
+
+    def _candidates(self, secret_id: str, tried: set[str]) -> Iterator[VersionedKey]:
+        """The keys of all labelled versions but those tried: labels read afresh, the last one that worked first."""
+        state = self._store.state(secret_id)
+        labelled = [state.version_with(label) for label in (CURRENT, PENDING, PREVIOUS, ROLLED_BACK)]
+        order = [self._last_worked.get(secret_id), *labelled, *state.labels]
+        for version_id in dict.fromkeys(order):
+            if version_id is None or version_id not in state.labels or version_id in tried:
+                continue
+            key = self._key_in(secret_id, version_id)
+            if key is not None:
+                yield key
+
+    def _key_in(self, secret_id: str, version_id: str) -> VersionedKey | None:
+        """The key of a version, if it has a usable one."""
+        try:
+            value = self._store.read(secret_id, version_id=version_id)
+            key = None if value is None else self._key_of(value)
+        except (InvalidSecret, HostNotAllowed) as error:
+            logger.warning("a labelled version can't be used", extra={"version": version_id, "reason": str(error)})
+            return None
+        return key if key is not None and key.credential.private_key is not None else None
+
+    def _key_of(self, value: Value) -> VersionedKey:
+        """A version's document, parsed once: what a version id names never changes."""
+        credential = self._parsed.get(value.version_id)
+        if credential is None:
+            credential = self._parse(value.text)
+            while len(self._parsed) >= _KEPT_VERSIONS:
+                del self._parsed[next(iter(self._parsed))]
+            self._parsed[value.version_id] = credential
+        return VersionedKey(value.version_id, credential)

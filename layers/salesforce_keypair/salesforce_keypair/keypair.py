@@ -1,0 +1,170 @@
+"""RSA keys and their certificates: make, load, tell apart."""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.x509.oid import NameOID
+
+MIN_BITS = 2048
+# Salesforce takes no larger file as an app's certificate.
+MAX_CERTIFICATE_BYTES = 4096
+
+_PUBLIC_EXPONENT = 65537
+_MAX_COMMON_NAME = 64
+# A certificate made a moment ago isn't valid yet on a machine whose clock is a little behind.
+_BACKDATING = timedelta(hours=1)
+
+
+class KeyAlgorithm(StrEnum):
+    """The key pairs that Salesforce takes for the JWT bearer flow: RSA only, and no fewer than 2048 bits."""
+
+    RSA_2048 = "RSA_2048"
+    RSA_3072 = "RSA_3072"
+    RSA_4096 = "RSA_4096"
+
+    @property
+    def bits(self) -> int:
+        """Length of the modulus."""
+        return int(self.value.removeprefix("RSA_"))
+
+
+class UnusableKey(ValueError):
+    """A key or certificate can't be used; the text says why and never quotes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """An X.509 certificate with an RSA key. Fingerprints are SHA-256 in hex, of the DER and of the public key."""
+
+    pem: str = field(repr=False)
+    fingerprint: str
+    key_fingerprint: str
+    not_after: datetime
+
+    @classmethod
+    def parse(cls, text: str) -> "Certificate":
+        """Read PEM, or the base64 of DER or PEM: the forms that Salesforce answers in. Raises UnusableKey."""
+        return cls._of(_load_certificate(text))
+
+    @classmethod
+    def _of(cls, certificate: x509.Certificate) -> "Certificate":
+        public_key = certificate.public_key()
+        if not isinstance(public_key, rsa.RSAPublicKey):
+            raise UnusableKey("it isn't for an RSA key, and Salesforce takes RSA only")
+        if public_key.key_size < MIN_BITS:
+            raise UnusableKey(f"its key has {public_key.key_size} bits, and Salesforce takes {MIN_BITS} or more")
+        return cls(
+            pem=certificate.public_bytes(Encoding.PEM).decode("ascii"),
+            fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+            key_fingerprint=_key_fingerprint(public_key),
+            not_after=certificate.not_valid_after_utc,
+        )
+
+    def same_key(self, other: "Certificate | None") -> bool:
+        """Whether both are for one key pair, which is all that a login depends on."""
+        return other is not None and self.key_fingerprint == other.key_fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKey:
+    """An RSA private key, ready to sign with."""
+
+    rsa_key: rsa.RSAPrivateKey = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str, *, checked: bool) -> "PrivateKey":
+        """Read PKCS#8 or PKCS#1 PEM, or the base64 of either. Raises UnusableKey.
+
+        `checked` also tests the numbers for being a key, which costs a hundred signatures: worth it once, when a key
+        comes into the secret, and not at each start of a function that only signs with it.
+        """
+        pem = _pem_of(text)
+        if b"ENCRYPTED" in pem:
+            raise UnusableKey("it is an encrypted PEM, whose passphrase nothing here knows; decrypt it first")
+        try:
+            key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=not checked)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise UnusableKey("it isn't a private key in PKCS#8 or PKCS#1 PEM, or the base64 of that") from error
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise UnusableKey("it isn't an RSA key, and Salesforce takes RSA only")
+        if key.key_size < MIN_BITS:
+            raise UnusableKey(f"it has {key.key_size} bits, and Salesforce takes {MIN_BITS} or more")
+        return cls(key)
+
+    def key_fingerprint(self) -> str:
+        """SHA-256 of the public key in hex, comparable to a certificate's."""
+        return _key_fingerprint(self.rsa_key.public_key())
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A new private key as PKCS#8 PEM, and the certificate to it."""
+
+    private_key_pem: str = field(repr=False)
+    certificate: Certificate
+
+
+def make_key_pair(algorithm: KeyAlgorithm, *, common_name: str, validity_days: int, now: float) -> KeyPair:
+    """A fresh key with a self-signed certificate, valid for so many days from `now`, epoch seconds."""
+    key = rsa.generate_private_key(public_exponent=_PUBLIC_EXPONENT, key_size=algorithm.bits)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_MAX_COMMON_NAME])])
+    moment = datetime.fromtimestamp(now, UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(moment - _BACKDATING)
+        .not_valid_after(moment + timedelta(days=validity_days))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
+    return KeyPair(private_key_pem=pem, certificate=Certificate._of(certificate))
+
+
+def _key_fingerprint(public_key: rsa.RSAPublicKey) -> str:
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    return digest.finalize().hex()
+
+
+def _pem_of(text: str) -> bytes:
+    """The PEM that a text is or is the base64 of."""
+    stripped = text.strip()
+    if stripped.startswith("-----BEGIN "):
+        # Secrets that went through a form or a shell variable come back with their line ends spelt out.
+        return stripped.replace("\\n", "\n").encode("utf-8", "replace")
+    decoded = _base64(stripped)
+    if decoded is None or not decoded.lstrip().startswith(b"-----BEGIN "):
+        raise UnusableKey("it is neither PEM nor the base64 of PEM")
+    return decoded
+
+
+def _load_certificate(text: str) -> x509.Certificate:
+    stripped = text.strip()
+    content = _pem_of(stripped) if stripped.startswith("-----BEGIN ") else _base64(stripped)
+    if content is None:
+        raise UnusableKey("it is neither PEM nor base64")
+    is_pem = content.lstrip().startswith(b"-----BEGIN ")
+    try:
+        return x509.load_pem_x509_certificate(content) if is_pem else x509.load_der_x509_certificate(content)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise UnusableKey("it isn't an X.509 certificate") from error
+
+
+def _base64(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(re.sub(r"\s+", "", text), validate=True)
+    except (binascii.Error, ValueError):
+        return None

@@ -1,0 +1,137 @@
+"""A secret during one rotation: its pending and current documents, and whose certificates it knows."""
+
+from salesforce_keypair.credential import Credential, certificate_in
+from salesforce_keypair.errors import InvalidRequest, InvalidSecret, NotPending, RolledBack
+from salesforce_keypair.keypair import Certificate
+from salesforce_keypair.rotation_request import RotationRequest
+from salesforce_keypair.salesforce.app_certificate import Installed
+from salesforce_keypair.seams import Parse, SecretStore
+from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, SecretState
+
+START_AGAIN = "start a new rotation (RotateSecret)"
+
+
+class RotatingSecret:
+    """What a delivery finds in the secret. Values are read by version id, never by a label that may move."""
+
+    def __init__(self, *, request: RotationRequest, store: SecretStore, parse: Parse) -> None:
+        self._request = request
+        self._store = store
+        self._parse = parse
+        self._state = store.state(request.secret_id)
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The labels of the version that is rotated to."""
+        return self._state.labels_of(self._request.version_id)
+
+    @property
+    def state(self) -> SecretState:
+        """Labels of all versions, as of the last look."""
+        return self._state
+
+    def look_again(self) -> None:
+        """Read the labels afresh: other deliveries may have moved them."""
+        self._state = self._store.state(self._request.secret_id)
+
+    def is_over(self) -> bool:
+        """Whether the version is current already. Raises where this delivery is about no rotation that goes on."""
+        if not self._state.rotation_enabled:
+            raise InvalidRequest("rotation of the secret is off or was cancelled", remedy="turn rotation on first")
+        if CURRENT in self.labels:
+            return True
+        if ROLLED_BACK in self.labels:
+            # Killed between the two labels of putting back: the app holds the old certificate already.
+            if PENDING in self.labels:
+                self._store.move_label(self._request.secret_id, PENDING, onto=None, off=self._request.version_id)
+            raise RolledBack(
+                "this rotation was undone before, for Salesforce didn't honour its certificate in time",
+                remedy=START_AGAIN,
+            )
+        if PENDING not in self.labels:
+            raise NotPending(
+                "the version of this request isn't labelled AWSPENDING, or isn't a version of the secret",
+                remedy=f"nothing was changed; {START_AGAIN} if none is under way",
+            )
+        return False
+
+    def pending(self) -> Credential | None:
+        """The document of the version that is rotated to, if it was stored yet."""
+        return self._document(self._request.version_id)
+
+    def required_pending(self) -> Credential:
+        """The document of the version that is rotated to, with its key. Raises NotPending before createSecret."""
+        pending = self.pending()
+        if pending is None or pending.private_key is None:
+            raise NotPending(
+                "the pending version holds no key yet",
+                remedy="nothing was changed; createSecret comes first, and Secrets Manager will deliver it",
+            )
+        return pending
+
+    def current_text(self) -> str | None:
+        """The value of AWSCURRENT, unread."""
+        version_id = self._state.version_with(CURRENT)
+        value = None if version_id is None else self._store.read(self._request.secret_id, version_id=version_id)
+        return None if value is None else value.text
+
+    def current(self) -> Credential:
+        """The document of AWSCURRENT. Raises InvalidSecret where there is none."""
+        text = self.current_text()
+        if text is None:
+            raise InvalidSecret(
+                "the secret has no current value", remedy="store its document first (the README describes it)"
+            )
+        return self._parse(text)
+
+    def refuse_overwritten(self, current: Credential) -> None:
+        """Stop where AWSCURRENT lost the key that another labelled version still has. Raises InvalidSecret.
+
+        The versions of earlier rotations that came to nothing don't count: a first rotation may be tried again.
+        """
+        if current.private_key is not None:
+            return
+        for version_id, labels in self._state.labels.items():
+            if not labels & {CURRENT, PENDING, ROLLED_BACK} and self._certificate_of(version_id) is not None:
+                raise InvalidSecret(
+                    f"AWSCURRENT holds no privateKey, but the version labelled {', '.join(sorted(labels))} does: "
+                    "somebody overwrote the secret",
+                    remedy="move AWSCURRENT back onto that version, and change single members of its document only",
+                )
+
+    def refuse_changed_settings(self, pending: Credential) -> Credential:
+        """AWSCURRENT, which must still say what the pending version was made from. Raises InvalidSecret."""
+        current = self.current()
+        if not pending.same_settings(current):
+            raise InvalidSecret(
+                "the document was changed after this rotation had made its pending version from it",
+                remedy=(
+                    f"take {PENDING} off version {self._request.version_id} (update-secret-version-stage), "
+                    "then start a new rotation, which begins with the changed document"
+                ),
+            )
+        return current
+
+    def knows(self, installed: Installed) -> bool:
+        """Whether the app's certificate is of any version of the secret, unlabelled ones included."""
+        labelled = [version for version in self._state.labels if version != self._request.version_id]
+        if any(self._is_of(version_id, installed) for version_id in labelled):
+            return True
+        every = self._store.all_versions(self._request.secret_id)
+        return any(self._is_of(version_id, installed) for version_id in every if version_id not in self._state.labels)
+
+    def _is_of(self, version_id: str, installed: Installed) -> bool:
+        certificate = self._certificate_of(version_id)
+        return certificate is not None and certificate.same_key(installed.certificate)
+
+    def _certificate_of(self, version_id: str) -> Certificate | None:
+        """The certificate of a version whose document may be unusable otherwise."""
+        try:
+            value = self._store.read(self._request.secret_id, version_id=version_id)
+        except InvalidSecret:
+            return None
+        return None if value is None else certificate_in(value.text)
+
+    def _document(self, version_id: str) -> Credential | None:
+        value = self._store.read(self._request.secret_id, version_id=version_id)
+        return None if value is None else self._parse(value.text)

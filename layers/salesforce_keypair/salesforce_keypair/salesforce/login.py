@@ -1,0 +1,273 @@
+"""Logging in: an assertion or a client secret becomes a session, and a session is seen to work."""
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import jwt
+
+from salesforce_keypair.credential import ClientCredentials, Credential
+from salesforce_keypair.errors import (
+    InvalidSecret,
+    LoginRefused,
+    LoginThrottled,
+    SalesforceError,
+    SalesforceUnavailable,
+)
+from salesforce_keypair.keypair import PrivateKey
+from salesforce_keypair.redaction import foreign_words
+from salesforce_keypair.salesforce.hosts import Hosts, Origin
+from salesforce_keypair.salesforce.refusals import EXPIRED_ASSERTION, Grant, refusal_of, refused
+from salesforce_keypair.salesforce.transport import Answer, Transport
+from salesforce_keypair.timing import Clock, Deadline
+
+TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path, not a password
+# Salesforce: "The expiration time … must be within 3 minutes"; it tolerates as much again.
+ASSERTION_SECONDS = 180
+# A reply's Date that is further off than this is a wrong clock; less is the network's and the rounding's.
+CLOCK_TOLERANCE_SECONDS = 60
+
+_REFUSING = frozenset({400, 401, 403})
+_ID_LENGTH = 15  # the case-sensitive part; the 18-character form adds a checksum
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a login gave. `expires_at` is epoch seconds of our own clock, where the token itself says."""
+
+    access_token: str = field(repr=False)
+    token_type: str
+    instance: Origin
+    org_id: str
+    user_id: str
+    expires_at: float | None
+
+    @property
+    def is_jwt(self) -> bool:
+        """Whether the token is a JWT, which SOAP refuses below API 68.0."""
+        return self.access_token.count(".") == 2 and "!" not in self.access_token
+
+
+class SalesforceLogin:
+    """The token endpoint of an org's My Domain, and the one call that shows that a token works."""
+
+    def __init__(self, *, transport: Transport, hosts: Hosts, clock: Clock) -> None:
+        self._transport = transport
+        self._hosts = hosts
+        self._clock = clock
+        self._clock_offset = 0.0
+
+    def jwt_bearer(self, credential: Credential, *, deadline: Deadline, new_connection: bool = False) -> Session:
+        """Log in with a key pair (RFC 7523). Raises InvalidSecret or what the token endpoint refuses with.
+
+        Each try signs an assertion of its own, for a repeated `jti` is refused. A clock that is off is corrected once.
+        """
+        key = credential.private_key
+        if key is None:
+            raise InvalidSecret("privateKey is missing", remedy="rotate the secret once, which makes the key")
+
+        def ask() -> tuple[Answer, str]:
+            assertion = self._assertion(credential, key)
+            form = {"grant_type": Grant.JWT_BEARER.value, "assertion": assertion}
+            return self._ask(credential.base_uri, form, deadline, new_connection), assertion
+
+        answer, assertion = ask()
+        if self._clock_was_off(answer):
+            answer, assertion = ask()
+        who = f"{credential.username} at {credential.base_uri}"
+        return self._session(answer, grant=Grant.JWT_BEARER, who=who, sent=(assertion,))
+
+    def client_credentials(self, admin: ClientCredentials, *, deadline: Deadline) -> Session:
+        """Log in with a consumer key and secret (RFC 6749, section 4.4). Raises what the endpoint refuses with."""
+        form = {
+            "grant_type": Grant.CLIENT_CREDENTIALS.value,
+            "client_id": admin.consumer_key,
+            "client_secret": admin.consumer_secret,
+        }
+        answer = self._ask(admin.base_uri, form, deadline, new_connection=False)
+        who = f"the admin's client credentials at {admin.base_uri}"
+        return self._session(answer, grant=Grant.CLIENT_CREDENTIALS, who=who, sent=(admin.consumer_secret,))
+
+    def prove(self, credential: Credential, *, deadline: Deadline) -> None:
+        """Log in over a connection of its own and see the token answered as the same org and user.
+
+        The new connection lets another of Salesforce's servers answer, which may not know a change yet.
+        """
+        session = self.jwt_bearer(credential, deadline=deadline, new_connection=True)
+        answer = self._transport.send(
+            "GET",
+            session.instance,
+            f"/services/data/v{credential.api_version}/",
+            bearer=session.access_token,
+            deadline=deadline,
+            new_connection=True,
+        )
+        who = f"{credential.username} at {session.instance}"
+        org_id, user_id = _identity_of(_liveness(answer, who=who, api_version=credential.api_version))
+        if (org_id[:_ID_LENGTH], user_id[:_ID_LENGTH]) != (session.org_id[:_ID_LENGTH], session.user_id[:_ID_LENGTH]):
+            raise LoginRefused(
+                f"the token of {who} was answered as another org or user",
+                remedy="ask Salesforce's support; nothing was changed",
+            )
+
+    def _assertion(self, credential: Credential, key: PrivateKey) -> str:
+        claims = {
+            "iss": credential.consumer_key,
+            "sub": credential.username,
+            "aud": credential.audience,
+            "exp": int(self._clock.time() + self._clock_offset) + ASSERTION_SECONDS,
+            "jti": uuid.uuid4().hex,
+        }
+        try:
+            return jwt.encode(claims, key.rsa_key, algorithm="RS256")
+        except (ValueError, TypeError, jwt.PyJWTError) as error:
+            raise InvalidSecret("privateKey can't sign", remedy="rotate the secret, which makes a new key") from error
+
+    def _ask(self, origin: Origin, form: dict[str, str], deadline: Deadline, new_connection: bool) -> Answer:
+        return self._transport.send(
+            "POST",
+            origin,
+            TOKEN_PATH,
+            data=form,
+            headers={"Accept": "application/json"},
+            deadline=deadline,
+            new_connection=new_connection,
+        )
+
+    def _clock_was_off(self, answer: Answer) -> bool:
+        """Whether a refusal is our clock's fault, by the answer's Date; if so it is corrected for what follows."""
+        said = _refusal_in(answer)
+        if said is None or refusal_of(*said, Grant.JWT_BEARER) is not EXPIRED_ASSERTION:
+            return False
+        theirs = _date_of(answer)
+        if theirs is None:
+            return False
+        offset = theirs - self._clock.time()
+        if abs(offset - self._clock_offset) <= CLOCK_TOLERANCE_SECONDS:
+            return False
+        self._clock_offset = offset
+        return True
+
+    def _session(self, answer: Answer, *, grant: Grant, who: str, sent: tuple[str, ...]) -> Session:
+        if answer.status != 200:
+            raise _no_token(answer, grant=grant, who=who, sent=sent)
+        reply = _json_of(answer, what="the token endpoint")
+        access_token, instance_url, identity = (_text(reply, name) for name in ("access_token", "instance_url", "id"))
+        if not access_token.isascii() or not access_token.isprintable() or " " in access_token:
+            raise _garbled("the token endpoint")
+        org_id, user_id = _identity_of(identity)
+        return Session(
+            access_token=access_token,
+            token_type=str(reply.get("token_type") or "Bearer"),
+            instance=self._hosts.origin(instance_url, what="instance_url in the token reply"),
+            org_id=org_id,
+            user_id=user_id,
+            expires_at=self._expiry_of(access_token, answer),
+        )
+
+    def _expiry_of(self, access_token: str, answer: Answer) -> float | None:
+        try:
+            claims = jwt.decode(access_token, options={"verify_signature": False, "verify_exp": False})
+        except jwt.PyJWTError:
+            return None  # opaque, as most are
+        expiry = claims.get("exp")
+        if isinstance(expiry, bool) or not isinstance(expiry, (int, float)):
+            return None
+        # By their clock; what is left of it is the same by ours.
+        now = self._clock.time()
+        return now + (expiry - (_date_of(answer) or now + self._clock_offset))
+
+
+def _no_token(answer: Answer, *, grant: Grant, who: str, sent: tuple[str, ...]) -> SalesforceError:
+    if answer.is_redirect:
+        return LoginRefused(
+            f"the token endpoint answered {who} with a redirect, which isn't followed",
+            remedy="set baseUri to the org's present My Domain; it may have been renamed",
+        )
+    said = _refusal_in(answer)
+    if said is not None:
+        return refused(*said, grant=grant, who=who, sent=sent)
+    if answer.status == 429:
+        return LoginThrottled(
+            f"Salesforce answered the login of {who} with HTTP 429", remedy="stop asking for 15 minutes or more"
+        )
+    return SalesforceUnavailable(
+        f"Salesforce answered the login of {who} with HTTP {answer.status}",
+        remedy="try again; see Salesforce's status page if it lasts",
+    )
+
+
+def _refusal_in(answer: Answer) -> tuple[str, str] | None:
+    """OAuth's error and description (RFC 6749, section 5.2), or those of Salesforce's REST errors, if it holds any."""
+    if answer.status not in _REFUSING:
+        return None
+    try:
+        reply = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(reply, list) and reply and isinstance(reply[0], dict):
+        reply = {"error": reply[0].get("errorCode"), "error_description": reply[0].get("message")}
+    if not isinstance(reply, dict) or not isinstance(reply.get("error"), str):
+        return None
+    return reply["error"], str(reply.get("error_description") or "")
+
+
+def _liveness(answer: Answer, *, who: str, api_version: str) -> str:
+    """The identity URL that the org answers a token with."""
+    if answer.status == 200:
+        return _text(_json_of(answer, what="the org's API"), "identity")
+    if answer.status == 404:
+        raise LoginRefused(f"{who} has no API v{api_version}", remedy="set apiVersion to one that the org offers")
+    said = _refusal_in(answer)
+    if said is None or answer.status == 401 or said[0] == "REQUEST_LIMIT_EXCEEDED":
+        # A session made a moment ago can be unknown to another of Salesforce's servers for a moment more.
+        detail = "" if said is None else f" ({foreign_words(said[0])})"
+        raise SalesforceUnavailable(
+            f"the org's API answered the new token of {who} with HTTP {answer.status}{detail}", remedy="try again"
+        )
+    raise refused(*said, grant=Grant.JWT_BEARER, who=who)
+
+
+def _identity_of(url: str) -> tuple[str, str]:
+    """Org and user id at the end of an identity URL, `https://…/id/<org>/<user>`."""
+    try:
+        parts = urlsplit(url).path.split("/")
+    except ValueError:
+        parts = []
+    if len(parts) < 3 or parts[-3] != "id" or not all(part.isalnum() and len(part) in (15, 18) for part in parts[-2:]):
+        raise _garbled("the identity URL")
+    return parts[-2], parts[-1]
+
+
+def _json_of(answer: Answer, *, what: str) -> dict[str, object]:
+    try:
+        reply = json.loads(answer.body)
+    except (ValueError, RecursionError) as error:
+        # Not from the error itself: a JSONDecodeError carries the whole body, and with it perhaps a token.
+        raise _garbled(what) from ValueError(str(error))
+    if not isinstance(reply, dict):
+        raise _garbled(what)
+    return reply
+
+
+def _text(reply: dict[str, object], name: str) -> str:
+    value = reply.get(name)
+    if not isinstance(value, str) or not value:
+        raise _garbled(f"{name} in the answer")
+    return value
+
+
+def _garbled(what: str) -> SalesforceUnavailable:
+    return SalesforceUnavailable(
+        f"Salesforce answered with something that can't be understood ({what})",
+        remedy="try again; if it lasts, see whether a proxy stands in between",
+    )
+
+
+def _date_of(answer: Answer) -> float | None:
+    try:
+        return parsedate_to_datetime(answer.headers["Date"]).timestamp()
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None

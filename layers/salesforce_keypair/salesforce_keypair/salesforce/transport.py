@@ -1,0 +1,127 @@
+"""HTTP as this project speaks it to Salesforce: allowed hosts, no redirects, bounded answers, bounded time."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+
+from salesforce_keypair.errors import SalesforceUnavailable
+from salesforce_keypair.salesforce.hosts import Origin
+from salesforce_keypair.timing import Deadline
+
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 20.0
+
+_CHUNK_BYTES = 64 * 1024
+_LEAST_SECONDS = 0.05
+_TRY_AGAIN = "try again; see Salesforce's status page if it lasts"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole HTTP answer. The body may hold a token, so it doesn't print."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether it points elsewhere, where nothing of ours will follow."""
+        return 300 <= self.status < 400
+
+
+class Transport:
+    """Sends requests over connections that are kept alive."""
+
+    def __init__(self) -> None:
+        self._session = _session()
+
+    def send(
+        self,
+        method: str,
+        origin: Origin,
+        path: str,
+        *,
+        deadline: Deadline,
+        headers: Mapping[str, str] | None = None,
+        bearer: str | None = None,
+        data: Any = None,
+        files: Any = None,
+        new_connection: bool = False,
+    ) -> Answer:
+        """The answer, whatever its status. Raises SalesforceUnavailable where none came, or not in time."""
+        with self._session_for(new_connection) as session:
+            try:
+                with closing(
+                    session.request(
+                        method,
+                        origin.url + path,
+                        headers=headers,
+                        auth=_Bearer(bearer),
+                        data=data,
+                        files=files,
+                        timeout=_time_outs(deadline),
+                        # The other host would be handed the assertion or the token.
+                        allow_redirects=False,
+                        stream=True,
+                    )
+                ) as response:
+                    body = _bounded_body(response, deadline)
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                raise SalesforceUnavailable(
+                    f"no answer from {origin} to {method} {path} ({type(error).__name__})", remedy=_TRY_AGAIN
+                ) from error
+        return Answer(status=response.status_code, headers=response.headers, body=body)
+
+    @contextmanager
+    def _session_for(self, new_connection: bool) -> Iterator[requests.Session]:
+        if not new_connection:
+            yield self._session
+            return
+        with _session() as session:
+            yield session
+
+
+class _Bearer(AuthBase):
+    """Sets the bearer token if there is one; being there at all keeps requests from looking into a .netrc file."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    # Salesforce's cookies would tie us to one of its servers and one login to the next.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session
+
+
+def _time_outs(deadline: Deadline) -> tuple[float, float]:
+    remaining = deadline.remaining()
+    if remaining <= _LEAST_SECONDS:
+        raise SalesforceUnavailable("no time is left to ask Salesforce", remedy="give the function more time")
+    return min(CONNECT_SECONDS, remaining), min(READ_SECONDS, remaining)
+
+
+def _bounded_body(response: requests.Response, deadline: Deadline) -> bytes:
+    """The decoded body. Read as it arrives: whoever waits for a whole chunk can be held up byte by byte."""
+    body = bytearray()
+    while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise SalesforceUnavailable(f"an answer exceeds {MAX_ANSWER_BYTES} bytes", remedy=_TRY_AGAIN)
+        if deadline.remaining() <= 0:
+            raise SalesforceUnavailable("an answer took longer than the time left", remedy=_TRY_AGAIN)
+    return bytes(body)

@@ -1,0 +1,56 @@
+"""The outside parties of the rules, each behind one small Protocol."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from salesforce_keypair.credential import Credential
+from salesforce_keypair.keypair import Certificate
+from salesforce_keypair.salesforce.app_certificate import Installed
+from salesforce_keypair.secret_store import SecretState, Value
+from salesforce_keypair.timing import Deadline
+
+
+class SecretStore(Protocol):
+    """Versions and labels of secrets."""
+
+    def state(self, secret_id: str) -> SecretState:
+        """Labels now."""
+        ...
+
+    def read(self, secret_id: str, *, version_id: str) -> Value | None:
+        """A version's value, if it has one."""
+        ...
+
+    def put_pending(self, secret_id: str, version_id: str, text: str, *, rotation_token: str | None) -> bool:
+        """Store a pending version's value, unless somebody was faster."""
+        ...
+
+    def move_label(self, secret_id: str, label: str, *, onto: str | None, off: str | None) -> None:
+        """Move, put or take off a label."""
+        ...
+
+    def all_versions(self, secret_id: str) -> list[str]:
+        """Ids of all versions, unlabelled ones included."""
+        ...
+
+
+class AppCertificate(Protocol):
+    """The one certificate of an app."""
+
+    def installed(self) -> Installed:
+        """What the app holds now."""
+        ...
+
+    def replace(self, certificate: Certificate) -> None:
+        """Put in a certificate and change nothing else."""
+        ...
+
+
+OpenApp = Callable[[Credential, Deadline], AppCertificate]
+"""The app of a credential, as its admin sees it."""
+
+Prove = Callable[[Credential, Deadline], None]
+"""A login over a new connection whose token works; raises where there is none."""
+
+Parse = Callable[[str], Credential]
+"""The secret's document, checked."""

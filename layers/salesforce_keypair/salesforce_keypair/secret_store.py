@@ -1,0 +1,180 @@
+"""Versions and labels of a secret, over AWS Secrets Manager.
+
+Values are read by their immutable version id wherever it is known; a label may have moved by the time it is read.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from salesforce_keypair.errors import InvalidSecret, SecretUnavailable
+from salesforce_keypair.redaction import foreign_words
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+Answer = TypeVar("Answer")
+
+CURRENT = "AWSCURRENT"
+PENDING = "AWSPENDING"
+PREVIOUS = "AWSPREVIOUS"
+# Ours: the version of a rotation that was undone. No delivery of that rotation swaps again.
+ROLLED_BACK = "ROLLEDBACK"
+
+_NOT_FOUND = "ResourceNotFoundException"
+_ALREADY_EXISTS = "ResourceExistsException"
+_REMEDIES = {
+    _NOT_FOUND: "check the secret's name or ARN, its account and its Region",
+    "AccessDeniedException": "allow it in the function's role, the secret's policy and the key's policy",
+    "DecryptionFailure": "allow the function's role to use the secret's KMS key",
+    "EncryptionFailure": "allow the function's role to use the secret's KMS key",
+    "InvalidRequestException": "see whether the secret is scheduled for deletion or was changed meanwhile",
+    "InvalidParameterException": "see whether the secret's labels were moved meanwhile; the next delivery looks again",
+}
+_PASSING = frozenset({"ThrottlingException", "InternalServiceError", "LimitExceededException", "RequestTimeout"})
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A version's value."""
+
+    version_id: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretState:
+    """A secret's labelled versions, and whether rotation is on."""
+
+    arn: str
+    rotation_enabled: bool
+    labels: Mapping[str, frozenset[str]]
+
+    def labels_of(self, version_id: str) -> frozenset[str]:
+        """The labels of a version; none where it has none or isn't there."""
+        return self.labels.get(version_id, frozenset())
+
+    def version_with(self, label: str) -> str | None:
+        """The version that carries a label."""
+        return next((version for version, labels in self.labels.items() if label in labels), None)
+
+
+class SecretsManager:
+    """Secrets as Secrets Manager keeps them. Every method raises SecretUnavailable where AWS refuses."""
+
+    def __init__(self, client: "SecretsManagerClient") -> None:
+        self._client = client
+
+    def state(self, secret_id: str) -> SecretState:
+        """Labels and rotation of a secret."""
+        answer = _call("DescribeSecret", lambda: self._client.describe_secret(SecretId=secret_id))
+        return SecretState(
+            arn=answer["ARN"],
+            rotation_enabled=answer.get("RotationEnabled", False),
+            labels={version: frozenset(labels) for version, labels in answer.get("VersionIdsToStages", {}).items()},
+        )
+
+    def read(self, secret_id: str, *, version_id: str) -> Value | None:
+        """The value of a version; none where the version is empty or isn't there."""
+        return self._read({"SecretId": secret_id, "VersionId": version_id})
+
+    def read_labelled(self, secret_id: str, label: str) -> Value | None:
+        """The value of the version that carries a label now; none where there is none."""
+        return self._read({"SecretId": secret_id, "VersionStage": label})
+
+    def put_pending(self, secret_id: str, version_id: str, text: str, *, rotation_token: str | None) -> bool:
+        """Store a pending version's value; false where somebody was faster, and theirs stands."""
+        given = {"RotationToken": rotation_token} if rotation_token is not None else {}
+        try:
+            self._client.put_secret_value(
+                SecretId=secret_id,
+                ClientRequestToken=version_id,
+                SecretString=text,
+                VersionStages=[PENDING],
+                **given,
+            )
+        except ClientError as error:
+            if _code(error) == _ALREADY_EXISTS:
+                return False
+            raise _unavailable("PutSecretValue", error) from error
+        except BotoCoreError as error:
+            raise _unreachable("PutSecretValue", error) from error
+        return True
+
+    def move_label(self, secret_id: str, label: str, *, onto: str | None, off: str | None) -> None:
+        """Move a label between versions, put it on one or take it off one."""
+        moved: dict[str, str] = {}
+        if onto is not None:
+            moved["MoveToVersionId"] = onto
+        if off is not None:
+            moved["RemoveFromVersionId"] = off
+        _call(
+            "UpdateSecretVersionStage",
+            lambda: self._client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, **moved),
+        )
+
+    def all_versions(self, secret_id: str) -> list[str]:
+        """The ids of all versions that are still kept, unlabelled ones included; the newest first."""
+        versions: list[tuple[datetime, str]] = []
+        more: dict[str, str] = {}
+        while True:
+            page = _call(
+                "ListSecretVersionIds",
+                lambda more=more: self._client.list_secret_version_ids(  # type: ignore[misc]  # mypy can't infer it
+                    SecretId=secret_id, IncludeDeprecated=True, **more
+                ),
+            )
+            versions += ((version["CreatedDate"], version["VersionId"]) for version in page.get("Versions", []))
+            if not page.get("NextToken"):
+                return [version_id for _, version_id in sorted(versions, reverse=True)]
+            more = {"NextToken": page["NextToken"]}
+
+    def _read(self, which: dict[str, Any]) -> Value | None:
+        try:
+            answer = self._client.get_secret_value(**which)
+        except ClientError as error:
+            if _code(error) == _NOT_FOUND:
+                return None
+            raise _unavailable("GetSecretValue", error) from error
+        except BotoCoreError as error:
+            raise _unreachable("GetSecretValue", error) from error
+        text = answer.get("SecretString")
+        if text is None:
+            raise InvalidSecret("the secret's value is binary", remedy="store the document as text (SecretString)")
+        return Value(version_id=answer["VersionId"], text=text)
+
+
+def _call(operation: str, call: Callable[[], Answer]) -> Answer:
+    try:
+        return call()
+    except ClientError as error:
+        raise _unavailable(operation, error) from error
+    except BotoCoreError as error:
+        raise _unreachable(operation, error) from error
+
+
+def _code(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Code", "")
+
+
+def _unavailable(operation: str, error: ClientError) -> SecretUnavailable:
+    code = _code(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    passing = code in _PASSING or status >= 500 or status == 429
+    message = foreign_words(error.response.get("Error", {}).get("Message", ""))
+    return SecretUnavailable(
+        f"Secrets Manager refused {operation} with {foreign_words(code)} ({message})",
+        remedy=_REMEDIES.get(code, "try again; see AWS's health page if it lasts"),
+        retryable=passing,
+    )
+
+
+def _unreachable(operation: str, error: BotoCoreError) -> SecretUnavailable:
+    return SecretUnavailable(
+        f"Secrets Manager didn't answer {operation} ({type(error).__name__})",
+        remedy="try again; in a VPC, give the function a route or an endpoint to Secrets Manager",
+        retryable=True,
+    )

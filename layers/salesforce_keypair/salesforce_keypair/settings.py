@@ -1,0 +1,111 @@
+"""The environment, checked once and frozen."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from salesforce_keypair.errors import InvalidSettings
+from salesforce_keypair.salesforce.hosts import ExtraHost, Hosts, is_container_host, is_loopback
+
+_MAX_SECONDS = 86_400
+_HOST_PORT = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::([0-9]{1,5}))?")
+_MAX_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the functions are told by their environment. Times are seconds."""
+
+    secret_ids: tuple[str, ...]
+    token_lifetime: float
+    settling: float
+    settled_logins: int
+    settled_interval: float
+    hosts: Hosts
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], *, serves_secrets: bool) -> "Settings":
+        """Read and check the variables; a vendor `serves_secrets` and must be told which. Raises InvalidSettings."""
+        secret_ids = _list(environ, "SECRET_ID")
+        if serves_secrets and not secret_ids:
+            raise InvalidSettings("SECRET_ID is not set", remedy="name the secrets that this function serves")
+        if environ.get("TOKEN_TABLE", "").strip():
+            raise InvalidSettings(
+                "TOKEN_TABLE is set, and this version doesn't share tokens yet",
+                remedy="remove the variable; each environment then keeps its own tokens in memory",
+            )
+        return cls(
+            secret_ids=secret_ids,
+            token_lifetime=_number(environ, "TOKEN_LIFETIME_SECONDS", default=900, least=1),
+            settling=_number(environ, "SETTLING_SECONDS", default=720, least=0),
+            settled_logins=_whole(environ, "SETTLED_LOGINS", default=3, least=1, most=100),
+            settled_interval=_number(environ, "SETTLED_INTERVAL_SECONDS", default=10, least=0),
+            hosts=_hosts(environ),
+        )
+
+
+def _list(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The comma-separated entries of a variable, in order, each once."""
+    entries = (entry.strip() for entry in environ.get(name, "").split(","))
+    return tuple(dict.fromkeys(entry for entry in entries if entry))
+
+
+def _number(environ: Mapping[str, str], name: str, *, default: float, least: float) -> float:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
+        raise InvalidSettings(f"{name} isn't a number of seconds", remedy=f"set it to {default:g}, or remove it")
+    value = float(text)
+    if not least <= value <= _MAX_SECONDS:
+        raise InvalidSettings(f"{name} is out of range", remedy=f"set it to {least:g} to {_MAX_SECONDS} seconds")
+    return value
+
+
+def _whole(environ: Mapping[str, str], name: str, *, default: int, least: int, most: int) -> int:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+        raise InvalidSettings(
+            f"{name} isn't a whole number from {least} to {most}", remedy=f"set it to {default}, or remove it"
+        )
+    return int(text)
+
+
+def _hosts(environ: Mapping[str, str]) -> Hosts:
+    entries = _list(environ, "EXTRA_SALESFORCE_HOSTS")
+    if not entries:
+        return Hosts()
+    sam_local = environ.get("AWS_SAM_LOCAL", "").strip().lower() == "true"
+    if not sam_local and not _is_loopback_url(environ.get("AWS_ENDPOINT_URL", "")):
+        # In a deployed function this variable would let whoever may change it collect assertions at a host of theirs.
+        raise InvalidSettings(
+            "EXTRA_SALESFORCE_HOSTS is set outside a local test",
+            remedy="remove it; it counts only where AWS_SAM_LOCAL=true or AWS_ENDPOINT_URL is this machine",
+        )
+    return Hosts(extra=tuple(_extra_host(entry, sam_local=sam_local) for entry in entries))
+
+
+def _extra_host(entry: str, *, sam_local: bool) -> ExtraHost:
+    match = _HOST_PORT.fullmatch(entry)
+    if match is None or (match[2] and not 0 < int(match[2]) <= _MAX_PORT):
+        raise InvalidSettings(
+            "EXTRA_SALESFORCE_HOSTS holds an entry that isn't host or host:port",
+            remedy="write it like 127.0.0.1:8443, several separated by commas",
+        )
+    host = match[1].lower()
+    return ExtraHost(
+        host=host,
+        port=int(match[2]) if match[2] else None,
+        plain_http=is_loopback(host) or (sam_local and is_container_host(host)),
+    )
+
+
+def _is_loopback_url(url: str) -> bool:
+    try:
+        host = urlsplit(url.strip()).hostname
+    except ValueError:
+        return False
+    return host is not None and is_loopback(host)

@@ -1,0 +1,31 @@
+"""The token vendor's parts."""
+
+from salesforce_keypair.credential import Credential
+from salesforce_keypair.key_choice import KeyChoice
+from salesforce_keypair.salesforce.login import SalesforceLogin
+from salesforce_keypair.salesforce.transport import Transport
+from salesforce_keypair.settings import Settings
+from salesforce_keypair.standing_back import StandingBack
+from salesforce_keypair.timing import Clock
+from salesforce_keypair.token_cache import MemoryCache
+from salesforce_keypair.vending import TokenVendor
+from salesforce_keypair.wiring.aws import secrets_manager
+
+
+def build_vendor(settings: Settings, clock: Clock) -> TokenVendor:
+    """A vendor over Secrets Manager and Salesforce, with an empty cache."""
+    login = SalesforceLogin(transport=Transport(), hosts=settings.hosts, clock=clock)
+    keys = KeyChoice(
+        store=secrets_manager(),
+        login=login.jwt_bearer,
+        # Keys were checked when they came into the secret.
+        parse=lambda text: Credential.parse(text, hosts=settings.hosts, check_key=False),
+        clock=clock,
+    )
+    return TokenVendor(
+        keys=keys,
+        standing_back=StandingBack(settling=settings.settling, clock=clock),
+        cache=MemoryCache(),
+        token_lifetime=settings.token_lifetime,
+        clock=clock,
+    )
