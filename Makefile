@@ -1,0 +1,120 @@
+# Every task sets up what it needs, in .venv and .tools; `make` alone lists them. Written for GNU make 3.81 (macOS) and later.
+
+UV_VERSION := 0.13.9
+SAM_VERSION := 1.170.0
+
+ARCH ?= arm64
+ARGS ?=
+
+TOOLS := .tools
+UV := $(TOOLS)/uv-$(UV_VERSION)
+SAM_HOME := $(TOOLS)/sam-$(SAM_VERSION)
+SAM_READY := $(SAM_HOME)/.ready
+READY := .venv/.ready
+PYTHON := .venv/bin/python
+# The make that SAM starts for the layer isn't a part of this one.
+APART := MAKEFLAGS= MAKELEVEL=
+SAM := $(APART) LAMBDA_ARCHITECTURE=$(ARCH) UV="$(CURDIR)/$(UV)" $(SAM_HOME)/bin/sam
+
+LAYER := layers/salesforce_keypair
+FIND_PYTHON := sh $(LAYER)/find_python.sh 3.13 3.12 3.11 3.14
+NO_PYTHON := { echo "No Python 3.11 or later runs here: install python3.13" >&2; exit 1; }
+CODE := layers functions tests
+
+EXPORT_REQUIREMENTS := $(UV) export --quiet --locked --no-dev --no-emit-project --no-header --no-annotate --format requirements.txt
+
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+export SAM_CLI_TELEMETRY := 0
+# With it set, each of the many processes of the demo and the tests would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
+# An active environment of another project is none of ours.
+unexport VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format typecheck validate build reproducible requirements count clean
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## install what the tasks need into .venv (they do it themselves)
+
+demo: $(READY) ## watch a first installation, a rotation under traffic, one put back (ARGS="..." is passed on)
+	@$(PYTHON) -m tests.sandbox.demo $(ARGS)
+
+test: $(READY) ## run the tests; all of them with coverage, or ARGS="tests/unit -k name" alone
+	@$(PYTHON) -m pytest -n auto --maxprocesses 8 $(if $(ARGS),$(ARGS),--cov --cov-fail-under=95)
+
+lint: $(READY) ## check style and format
+	@$(PYTHON) -m ruff check $(CODE)
+	@$(PYTHON) -m ruff format --check $(CODE)
+
+format: $(READY) ## put style and format right, where a machine can
+	@$(PYTHON) -m ruff check --fix $(CODE)
+	@$(PYTHON) -m ruff format $(CODE)
+
+typecheck: $(READY) ## check the types, strictly
+	@$(PYTHON) -m mypy $(CODE)
+
+validate: $(READY) $(SAM_READY) ## check template.yaml, before and after its transform, and the layer's requirements
+	@$(SAM) validate --lint --region us-east-1
+	@.venv/bin/cfn-lint template.yaml
+	@mkdir -p .aws-sam
+	@$(PYTHON) -m tests.template.transformed > .aws-sam/transformed.json
+	@.venv/bin/cfn-lint .aws-sam/transformed.json && echo "cfn-lint: nothing found, before and after the transform"
+	@$(EXPORT_REQUIREMENTS) > .aws-sam/requirements.txt
+	@diff -u $(LAYER)/requirements.txt .aws-sam/requirements.txt || \
+	    { echo '$(LAYER)/requirements.txt is not what uv.lock says: run "make requirements"' >&2; exit 1; }
+
+build: $(SAM_READY) ## build what is deployed (ARCH=arm64 or x86_64)
+	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
+	@echo "Built for $(ARCH). Deploy with: sam deploy --guided --parameter-overrides Architecture=$(ARCH)"
+
+reproducible: $(UV) ## build the layer twice (ARCH=...) and compare, byte for byte
+	@rm -rf .aws-sam/layer && mkdir -p .aws-sam/layer
+	@for copy in first second; do \
+	    cp -R $(LAYER) .aws-sam/layer/$$copy && \
+	    $(APART) LAMBDA_ARCHITECTURE=$(ARCH) UV="$(CURDIR)/$(UV)" ARTIFACTS_DIR="$(CURDIR)/.aws-sam/layer/$$copy-built" \
+	        "$(MAKE)" --no-print-directory -C .aws-sam/layer/$$copy build-KeyPairLayer || exit 1; \
+	done
+	@diff -r .aws-sam/layer/first-built .aws-sam/layer/second-built && echo "The two layers are the same, byte for byte."
+	@rm -rf .aws-sam/layer
+
+requirements: $(UV) ## write the layer's requirements from uv.lock, with hashes
+	@$(EXPORT_REQUIREMENTS) --output-file $(LAYER)/requirements.txt > /dev/null
+
+count: ## count the lines of code and of tests, by folder
+	@for folder in $(LAYER)/salesforce_keypair functions tests/sandbox tests/unit tests/integration tests/scenarios tests/template; do \
+	    printf '%7d  %s\n' "$$(find $$folder -name '*.py' -exec cat {} + 2>/dev/null | wc -l)" $$folder; \
+	done
+
+clean: ## remove all that the tasks made, .venv and .tools included
+	@rm -rf .venv $(TOOLS) .aws-sam .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
+
+# The uv on PATH, if it runs and is new enough for this project (uv itself says so); else one of our own.
+$(UV):
+	@mkdir -p $(TOOLS)
+	@if found=$$(command -v uv) && "$$found" python dir > /dev/null 2>&1; then \
+	    ln -sf "$$found" $@; \
+	else \
+	    python=$$($(FIND_PYTHON)) || $(NO_PYTHON); \
+	    echo "Fetching uv $(UV_VERSION) into $(TOOLS)"; \
+	    "$$python" -m venv $(TOOLS)/uv-home && \
+	    $(TOOLS)/uv-home/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) && \
+	    ln -sf uv-home/bin/uv $@; \
+	fi
+
+$(READY): pyproject.toml uv.lock | $(UV)
+	@python=$$($(FIND_PYTHON)) || $(NO_PYTHON); \
+	echo "Setting up .venv with $$("$$python" --version)"; \
+	$(UV) sync --quiet --frozen --compile-bytecode --python "$$python"
+	@touch $@
+
+# SAM CLI pins old versions of what the project uses itself, so it lives apart.
+$(SAM_READY): | $(UV)
+	@python=$$($(FIND_PYTHON)) || $(NO_PYTHON); \
+	echo "Fetching SAM CLI $(SAM_VERSION) into $(TOOLS)"; \
+	$(UV) venv --quiet --clear --no-project --python "$$python" $(SAM_HOME) && \
+	$(UV) pip install --quiet --compile-bytecode --python $(SAM_HOME)/bin/python aws-sam-cli==$(SAM_VERSION)
+	@touch $@

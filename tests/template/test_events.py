@@ -1,0 +1,62 @@
+"""The events that a person hands to `sam local invoke`, as the services send them."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.template.transformed import TEMPLATE
+
+EVENTS = TEMPLATE.parent / "events"
+ROTATION = {
+    "rotation-create-secret": "createSecret",
+    "rotation-create-secret-with-rotation-token": "createSecret",
+    "rotation-set-secret": "setSecret",
+    "rotation-test-secret": "testSecret",
+    "rotation-schedule-test-only": "testSecret",
+    "rotation-finish-secret": "finishSecret",
+}
+VENDING = {
+    "vend-default": set(),
+    "vend-min-ttl": {"min_ttl_seconds"},
+    "vend-force-refresh": {"force_refresh"},
+    "vend-secret-id": {"secret_id"},
+}
+SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:salesforce/keypair-AbCdEf"
+
+
+def event(name: str) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    return read
+
+
+def test_there_is_one_file_for_each_kind() -> None:
+    assert {path.stem for path in EVENTS.iterdir()} == ROTATION.keys() | VENDING.keys()
+
+
+@pytest.mark.parametrize(("name", "step"), ROTATION.items())
+def test_a_rotation_event_is_what_secrets_manager_sends(name: str, step: str) -> None:
+    sent = event(name)
+
+    assert sent["Step"] == step
+    assert sent["SecretId"] == SECRET_ARN
+    assert str(uuid.UUID(sent["ClientRequestToken"])) == sent["ClientRequestToken"]
+    assert sent.keys() - {"Step", "SecretId", "ClientRequestToken"} == (
+        {"RotationToken"} if "rotation-token" in name else set()
+    )
+
+
+def test_the_rotation_token_has_a_length_that_aws_allows() -> None:
+    assert 36 <= len(event("rotation-create-secret-with-rotation-token")["RotationToken"]) <= 256
+
+
+def test_a_schedules_test_comes_under_a_token_of_its_own() -> None:
+    of_schedule, of_rotation = event("rotation-schedule-test-only"), event("rotation-test-secret")
+
+    assert of_schedule["ClientRequestToken"] != of_rotation["ClientRequestToken"]
+
+
+@pytest.mark.parametrize(("name", "members"), VENDING.items())
+def test_a_vendor_request_holds_what_its_name_says(name: str, members: set[str]) -> None:
+    assert event(name).keys() == members

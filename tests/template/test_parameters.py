@@ -1,0 +1,100 @@
+"""What a person is asked when deploying, and what a wrong answer is told."""
+
+import re
+from typing import Any
+
+import pytest
+
+ACCOUNT = "123456789012"
+KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/11111111-1111-1111-1111-111111111111"
+
+
+def test_every_parameter_is_described_and_bounded(template: dict[str, Any]) -> None:
+    for name, parameter in template["Parameters"].items():
+        assert parameter["Description"], name
+        assert parameter["ConstraintDescription"], name
+        bounds = parameter.keys() & {"AllowedPattern", "AllowedValues", "MinValue"}
+        assert len(bounds) == 1, name
+        assert ("MinValue" in parameter) == ("MaxValue" in parameter), name
+
+
+def test_every_parameter_stands_in_one_group(template: dict[str, Any]) -> None:
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+
+    assert sorted(grouped) == sorted(template["Parameters"])
+
+
+def test_every_parameter_is_used(template: dict[str, Any]) -> None:
+    used = str([template["Conditions"], template["Resources"]])
+
+    assert [name for name in template["Parameters"] if f"{{'Ref': '{name}'}}" not in used] == []
+
+
+def test_every_parameter_has_a_default_that_it_allows(template: dict[str, Any]) -> None:
+    for name, parameter in template["Parameters"].items():
+        default = parameter["Default"]
+        if "AllowedPattern" in parameter:
+            assert re.fullmatch(parameter["AllowedPattern"], default), name
+        elif "AllowedValues" in parameter:
+            assert default in parameter["AllowedValues"], name
+        else:
+            assert parameter["MinValue"] <= default <= parameter["MaxValue"], name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SecretName", "prod/salesforce+billing@eu"),
+        ("SecretKmsKeyArn", KEY),
+        ("SecretKmsKeyArn", KEY.replace("key/", "key/mrk-").replace("arn:aws:", "arn:aws-us-gov:")),
+        ("RotationScheduleExpression", "rate(4 hours)"),
+        ("RotationScheduleExpression", "cron(0 2 ? * SUN#1 *)"),
+        ("AdminSecretArn", f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:salesforce/admin-AbCdE1"),
+        ("AdminSecretKmsKeyArn", KEY),
+        ("PermissionsBoundaryArn", f"arn:aws:iam::{ACCOUNT}:policy/boundaries/developers"),
+    ],
+)
+def test_a_right_answer_is_taken(template: dict[str, Any], name: str, value: str) -> None:
+    assert re.fullmatch(template["Parameters"][name]["AllowedPattern"], value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SecretName", ""),
+        ("SecretName", "two words"),
+        ("SecretName", "x" * 513),
+        ("SecretKmsKeyArn", "alias/mine"),
+        ("SecretKmsKeyArn", KEY.replace("key/", "alias/")),
+        ("SecretKmsKeyArn", KEY.replace("key/1", "key/*")),
+        ("RotationScheduleExpression", "30 days"),
+        ("RotationScheduleExpression", "rate()"),
+        ("AdminSecretArn", "salesforce/admin"),
+        ("AdminSecretArn", f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:*"),
+        ("AdminSecretArn", f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:salesforce/admin"),
+        ("AdminSecretKmsKeyArn", KEY.replace(ACCOUNT, "12345")),
+        ("PermissionsBoundaryArn", "boundary"),
+    ],
+)
+def test_a_wrong_answer_is_refused_before_anything_is_made(template: dict[str, Any], name: str, value: str) -> None:
+    assert not re.fullmatch(template["Parameters"][name]["AllowedPattern"], value)
+
+
+def test_an_admin_key_needs_its_admin_secret(template: dict[str, Any]) -> None:
+    (rule,) = template["Rules"].values()
+
+    assert rule["RuleCondition"] == template["Conditions"]["HasAdminSecretKey"]
+    assert [assertion["Assert"] for assertion in rule["Assertions"]] == [template["Conditions"]["HasAdminSecret"]]
+
+
+def test_every_output_is_described(template: dict[str, Any]) -> None:
+    assert template["Outputs"].keys() == {
+        "SecretArn",
+        "RotationFunctionArn",
+        "TokenVendorFunctionName",
+        "TokenVendorFunctionArn",
+        "InvokeTokenVendorPolicyArn",
+    }
+    for name, output in template["Outputs"].items():
+        assert output["Description"], name

@@ -1,0 +1,187 @@
+"""Who may do what, in every combination of customer keys and admin secret."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from tests.template.transformed import resolved
+
+SECRET_KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-1111-1111-1111-111111111111"
+ADMIN_KEY = "arn:aws:kms:eu-west-1:123456789012:key/22222222-2222-2222-2222-222222222222"
+ADMIN_SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:salesforce/admin-AbCdEf"
+
+# The rule in the template refuses a key without its secret before anything is made.
+COMBINATIONS = [
+    {"SecretKmsKeyArn": secret_key, "AdminSecretArn": admin, "AdminSecretKmsKeyArn": admin_key}
+    for secret_key, (admin, admin_key) in product(
+        ("", SECRET_KEY), (("", ""), (ADMIN_SECRET, ""), (ADMIN_SECRET, ADMIN_KEY))
+    )
+]
+
+Statement = dict[str, Any]
+
+IN_SECRETS_MANAGER = {
+    "StringEquals": {"kms:ViaService": {"Fn::Sub": "secretsmanager.${AWS::Region}.amazonaws.com"}},
+}
+
+
+def statements_of(role: str, template: dict[str, Any]) -> list[Statement]:
+    """All that a role is allowed, by its own policies and by those that name it."""
+    resources = template["Resources"]
+    documents = [policy["PolicyDocument"] for policy in resources[role]["Properties"]["Policies"]]
+    documents += [
+        resource["Properties"]["PolicyDocument"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::IAM::Policy" and {"Ref": role} in resource["Properties"]["Roles"]
+    ]
+    return [statement for document in documents for statement in document["Statement"]]
+
+
+def allowed(statements: list[Statement], resource: Any) -> set[str]:
+    return {
+        action
+        for statement in statements
+        if statement["Resource"] == resource
+        for action in listed(statement["Action"])
+    }
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("parameters", COMBINATIONS)
+def test_the_rotation_may_do_this_and_nothing_else(template: dict[str, Any], parameters: dict[str, str]) -> None:
+    statements = statements_of("RotationRole", resolved(template, **parameters))
+
+    assert allowed(statements, {"Ref": "Secret"}) == {
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:ListSecretVersionIds",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecretVersionStage",
+    }
+    expected = 2
+    for parameter, actions in {
+        "AdminSecretArn": {"secretsmanager:GetSecretValue"},
+        "AdminSecretKmsKeyArn": {"kms:Decrypt"},
+        "SecretKmsKeyArn": {"kms:Decrypt", "kms:GenerateDataKey"},
+    }.items():
+        assert allowed(statements, {"Ref": parameter}) == (actions if parameters[parameter] else set())
+        expected += bool(parameters[parameter])
+    assert allowed(statements, {"Fn::GetAtt": ["RotationLogGroup", "Arn"]}) == {
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    }
+    assert len(statements) == expected
+
+
+@pytest.mark.parametrize("parameters", COMBINATIONS)
+def test_the_vendor_may_read_its_secret_and_nothing_else(template: dict[str, Any], parameters: dict[str, str]) -> None:
+    statements = statements_of("TokenVendorRole", resolved(template, **parameters))
+
+    assert allowed(statements, {"Ref": "Secret"}) == {"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}
+    assert allowed(statements, {"Ref": "SecretKmsKeyArn"}) == (
+        {"kms:Decrypt"} if parameters["SecretKmsKeyArn"] else set()
+    )
+    assert allowed(statements, {"Fn::GetAtt": ["TokenVendorLogGroup", "Arn"]}) == {
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    }
+    assert len(statements) == 2 + bool(parameters["SecretKmsKeyArn"])
+
+
+@pytest.mark.parametrize("parameters", COMBINATIONS)
+def test_the_secret_is_open_only_to_the_function_that_rotates_it(
+    template: dict[str, Any], parameters: dict[str, str]
+) -> None:
+    for statement in statements_of("RotationRole", resolved(template, **parameters)):
+        condition = statement.get("Condition")
+        if statement["Resource"] == {"Ref": "Secret"}:
+            function = {"Fn::GetAtt": ["RotationFunction", "Arn"]}
+            assert condition == {"StringEquals": {"secretsmanager:resource/AllowRotationLambdaArn": function}}
+        elif statement["Resource"] == {"Ref": "AdminSecretArn"}:
+            # Nobody rotates the admin secret through this function, so the condition would never hold.
+            assert condition is None
+
+
+@pytest.mark.parametrize("parameters", COMBINATIONS)
+@pytest.mark.parametrize("role", ["RotationRole", "TokenVendorRole"])
+def test_keys_are_used_through_secrets_manager_alone(
+    template: dict[str, Any], role: str, parameters: dict[str, str]
+) -> None:
+    statements = statements_of(role, resolved(template, **parameters))
+
+    for statement in statements:
+        if any(action.startswith("kms:") for action in listed(statement["Action"])):
+            assert statement["Condition"] == IN_SECRETS_MANAGER
+
+
+def test_nothing_is_allowed_by_a_wildcard(resources: dict[str, Any]) -> None:
+    found = list(_statements(resources))
+
+    assert len(found) >= 8
+    for statement in found:
+        assert statement["Effect"] == "Allow"
+        assert "*" not in str(statement["Action"])
+        assert "*" not in str(statement.get("Resource", ""))
+        assert not {"NotAction", "NotResource", "NotPrincipal"} & statement.keys()
+
+
+def test_roles_are_our_own_and_carry_no_managed_policies(resources: dict[str, Any]) -> None:
+    roles = {name: resource for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"}
+
+    assert roles.keys() == {"RotationRole", "TokenVendorRole"}
+    for role in roles.values():
+        assert "ManagedPolicyArns" not in role["Properties"]
+        (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+        assert trust["Action"] == "sts:AssumeRole"
+
+
+def test_secrets_manager_may_call_the_rotation_for_this_secret_alone(resources: dict[str, Any]) -> None:
+    permissions = [resource for resource in resources.values() if resource["Type"] == "AWS::Lambda::Permission"]
+
+    assert [permission["Properties"] for permission in permissions] == [
+        {
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": {"Fn::GetAtt": ["RotationFunction", "Arn"]},
+            "Principal": "secretsmanager.amazonaws.com",
+            "SourceAccount": {"Ref": "AWS::AccountId"},
+            "SourceArn": {"Ref": "Secret"},
+        }
+    ]
+
+
+def test_callers_get_a_policy_that_invokes_the_vendor_and_no_more(resources: dict[str, Any]) -> None:
+    document = resources["InvokeTokenVendorPolicy"]["Properties"]["PolicyDocument"]
+
+    assert document["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Action": "lambda:InvokeFunction",
+            "Resource": {"Fn::GetAtt": ["TokenVendorFunction", "Arn"]},
+        }
+    ]
+
+
+@pytest.mark.parametrize("role", ["RotationRole", "TokenVendorRole"])
+def test_a_permissions_boundary_bounds_both_roles_where_one_is_given(template: dict[str, Any], role: str) -> None:
+    boundary = "arn:aws:iam::123456789012:policy/boundary"
+
+    bounded = resolved(template, PermissionsBoundaryArn=boundary)["Resources"][role]["Properties"]
+    free = resolved(template)["Resources"][role]["Properties"]
+
+    assert bounded["PermissionsBoundary"] == {"Ref": "PermissionsBoundaryArn"}
+    assert "PermissionsBoundary" not in free
+
+
+def _statements(node: Any) -> list[Statement]:
+    """Every statement of every policy, wherever it stands, both sides of each Fn::If."""
+    if isinstance(node, list):
+        return [statement for item in node for statement in _statements(item)]
+    if not isinstance(node, dict):
+        return []
+    own = [node] if "Effect" in node else []
+    return own + [statement for value in node.values() for statement in _statements(value)]

@@ -1,0 +1,168 @@
+"""What the stack is made of: the secret, its schedule, the layer and the two functions."""
+
+import ast
+from typing import Any
+
+import pytest
+
+from salesforce_keypair.settings import Settings
+from tests.template.transformed import TEMPLATE, resolved, source
+
+FUNCTIONS = {"RotationFunction": "functions/rotation", "TokenVendorFunction": "functions/token_vendor"}
+
+# The design's table, without the two that belong to tests and to a version to come, and what Powertools reads.
+KNOWN_VARIABLES = {
+    "SECRET_ID",
+    "TOKEN_LIFETIME_SECONDS",
+    "SETTLING_SECONDS",
+    "SETTLED_LOGINS",
+    "SETTLED_INTERVAL_SECONDS",
+    "POWERTOOLS_SERVICE_NAME",
+    "POWERTOOLS_METRICS_NAMESPACE",
+}
+SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:salesforce/keypair-AbCdEf"
+
+
+def variables_of(function: str, template: dict[str, Any]) -> dict[str, Any]:
+    variables: dict[str, Any] = template["Resources"][function]["Properties"]["Environment"]["Variables"]
+    return variables
+
+
+def test_the_secret_stays_when_the_stack_goes(resources: dict[str, Any]) -> None:
+    secret = resources["Secret"]
+
+    assert secret["DeletionPolicy"] == "Retain"
+    assert secret["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_template_never_writes_the_secrets_value(resources: dict[str, Any]) -> None:
+    assert resources["Secret"]["Properties"].keys() == {"Name", "Description", "KmsKeyId"}
+
+
+@pytest.mark.parametrize("key", ["", "arn:aws:kms:eu-west-1:123456789012:key/11111111-1111-1111-1111-111111111111"])
+def test_the_secret_is_encrypted_with_the_customers_key_where_one_is_given(template: dict[str, Any], key: str) -> None:
+    properties = resolved(template, SecretKmsKeyArn=key)["Resources"]["Secret"]["Properties"]
+
+    assert properties.get("KmsKeyId") == ({"Ref": "SecretKmsKeyArn"} if key else None)
+
+
+def test_the_schedule_waits_for_all_that_lets_the_function_run(resources: dict[str, Any]) -> None:
+    assert set(resources["RotationSchedule"]["DependsOn"]) == {"RotationPermission", "RotationSecretPolicy"}
+
+
+def test_setting_the_schedule_up_rotates_nothing(resources: dict[str, Any]) -> None:
+    properties = resources["RotationSchedule"]["Properties"]
+
+    assert properties == {
+        "SecretId": {"Ref": "Secret"},
+        "RotationLambdaARN": {"Fn::GetAtt": ["RotationFunction", "Arn"]},
+        "RotateImmediatelyOnUpdate": False,
+        "RotationRules": {"ScheduleExpression": {"Ref": "RotationScheduleExpression"}},
+    }
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_both_functions_run_the_same_way(resources: dict[str, Any], function: str) -> None:
+    properties = resources[function]["Properties"]
+
+    assert properties["Runtime"] == "python3.13"
+    assert properties["Handler"] == "app.lambda_handler"
+    assert properties["Architectures"] == [{"Ref": "Architecture"}]
+    assert properties["LoggingConfig"]["LogFormat"] == "JSON"
+    # Tracing would bring a policy whose actions know no resource.
+    assert "TracingConfig" not in properties
+
+
+@pytest.mark.parametrize(("function", "seconds"), [("RotationFunction", 900), ("TokenVendorFunction", 30)])
+def test_time_outs_are_within_lambdas_limit(resources: dict[str, Any], function: str, seconds: int) -> None:
+    assert resources[function]["Properties"]["Timeout"] == seconds <= 900
+
+
+@pytest.mark.parametrize(
+    ("function", "role", "log_group"),
+    [
+        ("RotationFunction", "RotationRole", "RotationLogGroup"),
+        ("TokenVendorFunction", "TokenVendorRole", "TokenVendorLogGroup"),
+    ],
+)
+def test_each_function_has_its_own_role_and_log(
+    resources: dict[str, Any], function: str, role: str, log_group: str
+) -> None:
+    properties = resources[function]["Properties"]
+
+    assert properties["Role"] == {"Fn::GetAtt": [role, "Arn"]}
+    assert properties["LoggingConfig"]["LogGroup"] == {"Ref": log_group}
+    assert resources[log_group]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+@pytest.mark.parametrize(("function", "folder"), FUNCTIONS.items())
+def test_the_handler_is_where_the_template_says(function: str, folder: str) -> None:
+    properties = source()["Resources"][function]["Properties"]
+    module = ast.parse((TEMPLATE.parent / folder / "app.py").read_text(encoding="utf-8"))
+
+    assert properties["CodeUri"] == folder
+    assert "lambda_handler" in {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_both_functions_use_the_layer_that_the_makefile_builds(resources: dict[str, Any]) -> None:
+    (layer,) = (name for name, value in resources.items() if value["Type"] == "AWS::Lambda::LayerVersion")
+    written = source()["Resources"]["KeyPairLayer"]
+    makefile = (TEMPLATE.parent / written["Properties"]["ContentUri"] / "Makefile").read_text(encoding="utf-8")
+
+    assert written["Metadata"]["BuildMethod"] == "makefile"
+    assert "\nbuild-KeyPairLayer:" in makefile
+    assert resources[layer]["Properties"]["CompatibleRuntimes"] == ["python3.13"]
+    assert {str(resources[function]["Properties"]["Layers"]) for function in FUNCTIONS} == {str([{"Ref": layer}])}
+
+
+def test_old_layer_versions_go_with_the_update_that_replaces_them(resources: dict[str, Any]) -> None:
+    (layer,) = (value for value in resources.values() if value["Type"] == "AWS::Lambda::LayerVersion")
+
+    assert layer["DeletionPolicy"] == "Delete"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_environment_holds_known_variables_only(template: dict[str, Any], function: str) -> None:
+    variables = variables_of(function, template)
+
+    assert variables.keys() <= KNOWN_VARIABLES
+    assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "SalesforceKeyPair"
+
+
+def test_only_the_vendor_serves_a_secret(template: dict[str, Any]) -> None:
+    assert variables_of("TokenVendorFunction", template)["SECRET_ID"] == {"Ref": "Secret"}
+    assert "SECRET_ID" not in variables_of("RotationFunction", template)
+
+
+@pytest.mark.parametrize("bound", ["Default", "MinValue", "MaxValue"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_functions_accept_every_value_that_the_parameters_allow(
+    template: dict[str, Any], function: str, bound: str
+) -> None:
+    environment = {name: _value_of(value, bound, template) for name, value in variables_of(function, template).items()}
+
+    settings = Settings.from_environment(environment, serves_secrets=function == "TokenVendorFunction")
+
+    assert settings.settling == float(template["Parameters"]["SettlingSeconds"][bound])
+
+
+@pytest.mark.parametrize(("number", "reserved"), [("-1", None), ("0", 0), ("50", 50)])
+def test_the_vendor_reserves_concurrency_where_asked(
+    template: dict[str, Any], number: str, reserved: int | None
+) -> None:
+    properties = resolved(template, VendorReservedConcurrency=number)["Resources"]["TokenVendorFunction"]["Properties"]
+
+    expected = None if reserved is None else {"Ref": "VendorReservedConcurrency"}
+    assert properties.get("ReservedConcurrentExecutions") == expected
+
+
+def test_the_rotation_reserves_none(resources: dict[str, Any]) -> None:
+    assert "ReservedConcurrentExecutions" not in resources["RotationFunction"]["Properties"]
+
+
+def _value_of(value: Any, bound: str, template: dict[str, Any]) -> str:
+    if value == {"Ref": "Secret"}:
+        return SECRET_ARN
+    if isinstance(value, dict) and value.keys() == {"Ref"}:
+        return str(template["Parameters"][value["Ref"]][bound])
+    return str(value)
