@@ -1,0 +1,43 @@
+"""A local AWS to test against: a strict Secrets Manager with rotation, and Lambda in AWS's own runtime client."""
+
+from tests.sandbox.aws.api_error import ApiError
+from tests.sandbox.aws.faults import (
+    SERVER_ERROR,
+    THROTTLED,
+    Act,
+    Crash,
+    Delay,
+    DropConnection,
+    FaultPlan,
+    Garble,
+    Refuse,
+)
+from tests.sandbox.aws.functions import Function, Result
+from tests.sandbox.aws.gateway import Call
+from tests.sandbox.aws.local import LocalAws
+from tests.sandbox.aws.rotations import Delivery, Outcome, Rotation, RotationPolicy, RotationRequest
+from tests.sandbox.aws.secret import Value, Version
+
+__all__ = [
+    "SERVER_ERROR",
+    "THROTTLED",
+    "Act",
+    "ApiError",
+    "Call",
+    "Crash",
+    "Delay",
+    "Delivery",
+    "DropConnection",
+    "FaultPlan",
+    "Function",
+    "Garble",
+    "LocalAws",
+    "Outcome",
+    "Refuse",
+    "Result",
+    "Rotation",
+    "RotationPolicy",
+    "RotationRequest",
+    "Value",
+    "Version",
+]

@@ -1,0 +1,99 @@
+"""Lambda's Invoke over HTTP, and the functions that it reaches.
+
+Source: "AWS Lambda API Reference", Invoke.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tests.sandbox.aws.api_error import ApiError
+from tests.sandbox.aws.environment import Invocation
+from tests.sandbox.aws.functions import Function, Result
+from tests.sandbox.aws.http_server import Request, Response
+
+_INVOCATIONS = re.compile(r"/2015-03-31/functions/(?P<function>[^/]+)/invocations")
+_ARN = re.compile(r"arn:aws:lambda:[^:]+:\d{12}:function:(?P<name>[^:]+)(:(?P<qualifier>[^:]+))?")
+
+
+class LambdaService:
+    """The local Lambda. Functions are found by name or ARN; the only version is $LATEST."""
+
+    def __init__(self) -> None:
+        self._functions: dict[str, Function] = {}
+
+    def add(self, function: Function) -> None:
+        """Make a function known. Raises ValueError where its name is taken."""
+        if function.name in self._functions:
+            raise ValueError(f"There is a function {function.name} already")
+        self._functions[function.name] = function
+
+    def exists(self, arn: str) -> bool:
+        """Whether there is a function of that name or ARN."""
+        return self._find(arn) is not None
+
+    def invoke(self, name: str, payload: bytes) -> Result:
+        """Invoke the function of that name or ARN. Raises ApiError where it can't be invoked."""
+        return self._invoke(name, Invocation(payload))
+
+    def close(self) -> None:
+        """End every function's environments."""
+        for function in self._functions.values():
+            function.close()
+
+    def read(self, request: Request) -> tuple[str, Mapping[str, Any]]:
+        """The operation and its parameters. Raises ApiError."""
+        path = _INVOCATIONS.fullmatch(request.path)
+        if path is None or request.method != "POST":
+            raise ApiError("NotImplementedException", f"This local Lambda has Invoke, not {request.path}.", status=501)
+        qualifier = request.query.get("Qualifier", "$LATEST")
+        if qualifier != "$LATEST":
+            raise _not_found(f"{path['function']}:{qualifier}")
+        return "Invoke", {
+            "FunctionName": path["function"],
+            "InvocationType": request.headers.get("x-amz-invocation-type", "RequestResponse"),
+            "ClientContext": request.headers.get("x-amz-client-context"),
+            "Payload": request.body or b"{}",
+        }
+
+    def perform(self, operation: str, parameters: Mapping[str, Any]) -> Response:
+        """Invoke and wait. Raises ApiError."""
+        if parameters["InvocationType"] != "RequestResponse":
+            raise ApiError("InvalidParameterValueException", "This local Lambda answers RequestResponse only.")
+        try:
+            json.loads(parameters["Payload"])
+        except ValueError as error:
+            raise ApiError("InvalidRequestContentException", "Could not parse request body into json.") from error
+        context = parameters["ClientContext"]
+        invocation = Invocation(parameters["Payload"], base64.b64decode(context).decode() if context else None)
+        result = self._invoke(parameters["FunctionName"], invocation)
+        headers = {
+            "Content-Type": "application/json",
+            "X-Amz-Executed-Version": "$LATEST",
+            "x-amzn-RequestId": result.request_id,
+        }
+        if result.failed:
+            headers["X-Amz-Function-Error"] = "Unhandled"
+        return Response(200, result.payload, headers)
+
+    def _invoke(self, name: str, invocation: Invocation) -> Result:
+        function = self._find(name)
+        if function is None:
+            raise _not_found(name)
+        return function.invoke_raw(invocation)
+
+    def _find(self, name: str) -> Function | None:
+        arn = _ARN.fullmatch(name)
+        if arn is None:
+            return self._functions.get(name)
+        if arn["qualifier"] not in (None, "$LATEST"):
+            return None
+        function = self._functions.get(arn["name"])
+        # An ARN of another account or region names another function.
+        return function if function and name.startswith(function.arn) else None
+
+
+def _not_found(name: str) -> ApiError:
+    return ApiError("ResourceNotFoundException", f"Function not found: {name}", status=404)

@@ -1,0 +1,152 @@
+"""The local AWS: one address, the services behind it, and the processes of its functions, all ended together."""
+
+import os
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
+
+import boto3
+from botocore.config import Config
+
+from tests.sandbox.aws.faults import FaultPlan
+from tests.sandbox.aws.functions import Function, FunctionSettings
+from tests.sandbox.aws.gateway import REGION, Call, Callers, Gateway
+from tests.sandbox.aws.http_server import HttpServer
+from tests.sandbox.aws.lambda_service import LambdaService
+from tests.sandbox.aws.rotations import RotationPolicy
+from tests.sandbox.aws.secrets_manager import SecretsManager
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+_SESSION_LOCK = threading.Lock()
+
+
+@cache
+def _session() -> boto3.session.Session:
+    # Reading AWS's models takes 0.1 s, so they are read once; clients are made under a lock since sessions need one.
+    return boto3.session.Session()
+
+
+class LocalAws:
+    """A context manager; nothing that it started is left when it ends, however it ends.
+
+    with LocalAws() as aws:
+        rotation = aws.create_function("rotation", folder, layers=[layer], timeout=900)
+        aws.client("secretsmanager").create_secret(Name="key-pair", SecretString=document)
+    """
+
+    def __init__(self, rotation_policy: RotationPolicy | None = None) -> None:
+        self._callers = Callers()
+        self._lambda = LambdaService()
+        self.secrets_manager = SecretsManager(self._lambda, rotation_policy or RotationPolicy())
+        self._gateway = Gateway({"secretsmanager": self.secrets_manager, "lambda": self._lambda}, self._callers)
+        self._stack = ExitStack()
+        self._server: HttpServer | None = None
+        self._logs: Path | None = None
+
+    def __enter__(self) -> Self:
+        self._logs = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="local-aws-")))
+        self._server = HttpServer(self._gateway.answer)
+        # Ended in the opposite order: no more deliveries, then the functions, so that who waits for one gets an answer,
+        # then the rotations, which waited too, and the address last.
+        self._stack.callback(self._server.close)
+        self._stack.callback(self.secrets_manager.wait_for_all_rotations)
+        self._stack.callback(self._lambda.close)
+        self._stack.callback(self.secrets_manager.stop_rotations)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    @property
+    def url(self) -> str:
+        """What AWS_ENDPOINT_URL is set to."""
+        if self._server is None:
+            raise RuntimeError("The local AWS runs only inside its with block")
+        return f"http://{self._server.address}"
+
+    @property
+    def faults(self) -> FaultPlan:
+        """What shall go wrong."""
+        return self._gateway.faults
+
+    def calls(self, operation: str | None = None, *, caller: str | None = None) -> list[Call]:
+        """The calls so far in the order in which they ended, all or those of one operation or caller."""
+        return self._gateway.calls(operation, caller=caller)
+
+    def environment(self, caller: str = "test") -> dict[str, str]:
+        """The variables with which an AWS SDK talks to this address; in the log its calls bear the caller's name."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": self._callers.access_key(caller),
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_SESSION_TOKEN": "local",
+            # Neither a developer's own profile nor a company's proxy must come between.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "NO_PROXY": "127.0.0.1",
+        }
+
+    def create_function(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        layers: Sequence[Path] = (),
+        environment: Mapping[str, str] | None = None,
+        timeout: float = 3.0,
+        handler: str = "app.lambda_handler",
+        memory_size: int = 128,
+        concurrency: int = 10,
+    ) -> Function:
+        """A function whose calls bear its name in the log. `timeout` in seconds. Raises ValueError."""
+        for path in (folder, *layers):
+            if not path.is_dir():
+                raise ValueError(f"{path} is no folder")
+        settings = FunctionSettings(
+            name,
+            folder.resolve(),
+            handler,
+            [layer.resolve() for layer in layers],
+            dict(environment or {}),
+            timeout,
+            memory_size,
+            concurrency,
+        )
+        if self._logs is None:
+            raise RuntimeError("The local AWS runs only inside its with block")
+        function = Function(settings, self.environment(name), self._logs)
+        self._lambda.add(function)
+        return function
+
+    @overload
+    def client(
+        self, service: Literal["secretsmanager"], *, caller: str = ..., config: Config | None = ...
+    ) -> "SecretsManagerClient": ...
+    @overload
+    def client(
+        self, service: Literal["lambda"], *, caller: str = ..., config: Config | None = ...
+    ) -> "LambdaClient": ...
+    def client(self, service: Any, *, caller: str = "test", config: Config | None = None) -> Any:
+        """A boto3 client of this address, closed with it; without `config` it retries as boto3 does by default."""
+        variables = self.environment(caller)
+        direct = Config(proxies={})
+        with _SESSION_LOCK:
+            client = _session().client(
+                service,
+                endpoint_url=self.url,
+                region_name=REGION,
+                aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+                config=direct.merge(config) if config else direct,
+            )
+        self._stack.callback(client.close)
+        return client

@@ -1,0 +1,192 @@
+"""An External Client App as the org keeps it: its policies, its certificate and the component that deploys write."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from random import Random
+
+from tests.sandbox.org.certificates import Certificate, CertificateEncoding
+from tests.sandbox.org.clock import OrgClock
+from tests.sandbox.org.ids import new_id, random_text
+from tests.sandbox.org.refusals import INVALID_ASSERTION, Refusal
+from tests.sandbox.org.spreading import AtOnce, CertificateHistory, Honoured, Spreading
+from tests.sandbox.org.users import User
+from tests.sandbox.org.xmltree import Element
+
+SESSION_TIMEOUT_SECONDS = 7200
+
+
+class Presence(Enum):
+    """Whether the org has the app; a consumer key is known to Salesforce before and after that."""
+
+    INSTALLED = "installed"
+    UNINSTALLED = "uninstalled"
+    MISSING = "missing"
+
+
+class PermittedUsers(Enum):
+    """The app's policy on who may use it."""
+
+    ADMIN_APPROVED = "Admin approved users are pre-authorized"
+    ALL_MAY_SELF_AUTHORIZE = "All users may self-authorize"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsWrite:
+    """What one deploy makes of the global OAuth settings: all of it, since a write leaves nothing of what was."""
+
+    elements: tuple[Element, ...]
+    certificate: Certificate | None
+    rotate_consumer_key: bool = False
+    rotate_consumer_secret: bool = False
+
+
+def default_elements(name: str, *, jwt_access_tokens: bool, client_credentials: bool) -> tuple[Element, ...]:
+    """Global OAuth settings as Setup makes them, without what the org itself answers for."""
+
+    def flag(value: bool) -> str:
+        return str(value).lower()
+
+    id_token = (
+        Element("idTokenAudience", f"https://{name.lower()}.example/?a=1&b=2"),
+        Element("idTokenIncludesAttributes", "true"),
+        Element("idTokenIncludesCustomPerms", "false"),
+        Element("idTokenIncludesStandardClaims", "true"),
+        Element("idTokenValidityInMinutes", "2"),
+    )
+    return (
+        Element("callbackUrl", f"https://{name.lower()}.example/callback\nhttps://localhost/callback"),
+        Element("externalClientApplication", name),
+        Element("idTokenConfig", children=id_token),
+        Element("isClientCredentialsFlowEnabled", flag(client_credentials)),
+        Element("isCodeCredFlowEnabled", "false"),
+        Element("isConsumerSecretOptional", "false"),
+        Element("isIntrospectAllTokens", "false"),
+        Element("isNamedUserJwtEnabled", flag(jwt_access_tokens)),
+        Element("isPkceRequired", "true"),
+        Element("isRefreshTokenRotationEnabled", "true"),
+        Element("isSecretRequiredForRefreshToken", "true"),
+        Element("label", f"{name} <global> OAuth & settings"),
+    )
+
+
+def _new_consumer_key() -> str:
+    return "3MVG9" + random_text(80)
+
+
+@dataclass(eq=False)
+class ExternalClientApp:
+    """One app. Its attributes may be changed while the org runs; `spreading` holds for changes made from then on.
+
+    `next_spreadings` are taken first, one for each change. `sticky_servers` binds a connection to one server, where
+    otherwise each request meets another. `reuses_session` lets a second login of a user return the session it has.
+    """
+
+    name: str
+    full_name: str
+    clock: OrgClock
+    elements: tuple[Element, ...]
+    settle: Callable[[], None] = field(repr=False)
+    lock: threading.RLock = field(repr=False)
+    scopes: set[str] = field(default_factory=lambda: {"api", "refresh_token"})
+    approved: set[str] = field(default_factory=set)
+    client_credentials_user: User | None = None
+    permitted_users: PermittedUsers = PermittedUsers.ADMIN_APPROVED
+    presence: Presence = Presence.INSTALLED
+    relaxes_ip: bool = True
+    spreading: Spreading = field(default_factory=AtOnce)
+    next_spreadings: deque[Spreading] = field(default_factory=deque)
+    sticky_servers: bool = False
+    certificate_encoding: CertificateEncoding = CertificateEncoding.PEM
+    answers_consumer_secret: bool = False
+    wrong_key_refusal: Refusal = INVALID_ASSERTION
+    session_timeout: float = SESSION_TIMEOUT_SECONDS
+    reuses_session: bool = False
+    consumer_key: str = field(default_factory=_new_consumer_key)
+    consumer_secret: str = field(default_factory=lambda: random_text(64), repr=False)
+    component_id: str = field(default_factory=lambda: new_id("0xJ"))
+    app_id: str = field(default_factory=lambda: new_id("0xI"))
+    used_jtis: set[str] = field(default_factory=set, repr=False)
+    _history: CertificateHistory = field(default_factory=CertificateHistory, init=False, repr=False)
+
+    def approve(self, *users: User) -> None:
+        """Pre-authorise users, as a permission set of the app's policy would."""
+        self.approved |= {user.username for user in users}
+
+    def install(self, certificate: str | bytes | None, spreading: Spreading | None = None) -> None:
+        """Put a certificate in by hand, or None to take it out. Spreads at once unless told otherwise."""
+        text = certificate.decode() if isinstance(certificate, bytes) else certificate
+        parsed = None if text is None else Certificate.parse(text)
+        with self.lock:
+            self.settle()
+            self._history.install(parsed, self.clock.now(), lambda: spreading or AtOnce())
+
+    def write(self, write: SettingsWrite, at: float) -> None:
+        """Carry out a deploy that took effect at that time of the org's clock."""
+        self.elements = write.elements
+        if write.rotate_consumer_key:
+            self.consumer_key = _new_consumer_key()
+        if write.rotate_consumer_secret:
+            self.consumer_secret = random_text(64)
+        self._history.install(write.certificate, at, self._take_spreading)
+
+    def honoured(self, rng: Random) -> Honoured:
+        """The certificates that a server drawn with `rng` honours now."""
+        with self.lock:
+            self.settle()
+            return self._history.honoured(self.clock.now(), rng)
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The installed certificate: what was written last, whatever the servers honour."""
+        with self.lock:
+            self.settle()
+            return self._history.installed
+
+    @property
+    def fingerprint(self) -> str | None:
+        """SHA-256 of the installed certificate's DER, lower-case hex."""
+        certificate = self.certificate
+        return certificate.fingerprint if certificate else None
+
+    def component(self) -> tuple[Element, ...]:
+        """The global OAuth settings as a read answers them, in the order of the names as the WSDL has them."""
+        with self.lock:
+            certificate = self.certificate
+            text = certificate.written(self.certificate_encoding) if certificate else None
+            answered = [
+                *self.elements,
+                Element("consumerKey", self.consumer_key),
+                Element("shouldRotateConsumerKey", "false"),
+                Element("shouldRotateConsumerSecret", "false"),
+            ]
+            if text is not None:
+                answered.append(Element("certificate", text))
+            if self.answers_consumer_secret:
+                answered.append(Element("consumerSecret", self.consumer_secret))
+            return tuple(sorted(answered, key=lambda element: element.name))
+
+    def header_component(self) -> tuple[Element, ...]:
+        """The ExternalClientApplication that the settings belong to."""
+        return (
+            Element("contactEmail", "integration@example.com"),
+            Element("distributionState", "Local"),
+            Element("isProtected", "false"),
+            Element("label", self.name),
+        )
+
+    @property
+    def issues_jwt_access_tokens(self) -> bool:
+        return self._flag("isNamedUserJwtEnabled")
+
+    @property
+    def allows_client_credentials(self) -> bool:
+        return self._flag("isClientCredentialsFlowEnabled")
+
+    def _flag(self, name: str) -> bool:
+        return any(element.name == name and element.text == "true" for element in self.elements)
+
+    def _take_spreading(self) -> Spreading:
+        return self.next_spreadings.popleft() if self.next_spreadings else self.spreading

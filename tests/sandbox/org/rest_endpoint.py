@@ -1,0 +1,41 @@
+"""REST: what a token needs to be worth anything, the list of versions and the liveness call."""
+
+from tests.sandbox.org.exchange import Reply, Request, json_reply, rest_reply
+from tests.sandbox.org.metadata_types import NEWEST_API_VERSION, OLDEST_API_VERSION
+from tests.sandbox.org.sessions import Session
+from tests.sandbox.org.state import Org
+
+INVALID_SESSION = rest_reply(401, "INVALID_SESSION_ID", "Session expired or invalid")
+NOT_FOUND = rest_reply(404, "NOT_FOUND", "The requested resource does not exist")
+
+
+def rest_session(org: Org, request: Request, version: int) -> Session | Reply:
+    """The session of a REST request at a known version, or the refusal."""
+    session = org.sessions.find(request.bearer_token, org.clock.now())
+    if session is None:
+        return INVALID_SESSION
+    if not OLDEST_API_VERSION <= version <= NEWEST_API_VERSION:
+        return NOT_FOUND
+    if not session.user.api_enabled or not session.scopes & {"api", "full"}:
+        return rest_reply(403, "INSUFFICIENT_ACCESS", "not authorized")
+    return session
+
+
+def versions(org: Org, request: Request) -> Reply:
+    """The API versions, open to everybody: proves nothing about a token."""
+    return json_reply(
+        [
+            {"label": f"API {number}", "url": f"/services/data/v{number}.0", "version": f"{number}.0"}
+            for number in range(OLDEST_API_VERSION, NEWEST_API_VERSION + 1)
+        ]
+    )
+
+
+def liveness(org: Org, request: Request, version: int) -> Reply:
+    """The resources of a version; `identity` names the org and the user of the token."""
+    session = rest_session(org, request, version)
+    if isinstance(session, Reply):
+        return session
+    base = f"/services/data/v{version}.0"
+    resources = {name: f"{base}/{name}" for name in ("limits", "metadata", "query", "sobjects", "tooling")}
+    return json_reply({**resources, "identity": org.identity_url(session.user)}, username=session.user.username)

@@ -1,0 +1,72 @@
+"""Callers that ask the vendor for a token all the time and use it, as serverless workloads do."""
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Self
+
+import requests
+
+from tests.sandbox.aws import ApiError, Function
+
+_ASK_EVERY_SECONDS = 0.15
+
+
+@dataclass
+class Tally:
+    """What callers saw. A failure is a vend that ended in an error, or a token that the org refused."""
+
+    tokens: int = 0
+    failures: list[str] = field(default_factory=list)
+    versions: Counter[str] = field(default_factory=Counter)
+
+
+class Workload:
+    """A context manager: so many callers ask, use what they get and ask again, until the block ends."""
+
+    def __init__(self, vendor: Function, *, callers: int = 2) -> None:
+        self.tally = Tally()
+        self._vendor = vendor
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._call, daemon=True) for _ in range(callers)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _call(self) -> None:
+        with requests.Session() as session:
+            while not self._stop.is_set():
+                failure, version = self._ask_and_use(session)
+                with self._lock:
+                    if failure is None:
+                        self.tally.tokens += 1
+                        self.tally.versions[version] += 1
+                    else:
+                        self.tally.failures.append(failure)
+                time.sleep(_ASK_EVERY_SECONDS)
+
+    def _ask_and_use(self, session: requests.Session) -> tuple[str | None, str]:
+        try:
+            result = self._vendor.invoke({})
+        except ApiError as error:
+            return f"{error.code}: {error.message}", ""
+        if result.error_type is not None:
+            return f"{result.error_type}: {result.error_message}", ""
+        reply = result.value
+        answer = session.get(
+            f"{reply['instance_url']}/services/data/v67.0/",
+            headers={"Authorization": f"Bearer {reply['access_token']}"},
+            timeout=10,
+        )
+        if answer.status_code != requests.codes.ok:
+            return f"the org answered a vended token with HTTP {answer.status_code}", ""
+        return None, reply["key_version"]
