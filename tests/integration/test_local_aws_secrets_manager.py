@@ -4,7 +4,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
 from botocore.config import Config
@@ -15,7 +14,7 @@ from tests.sandbox.aws import LocalAws
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-FIRST, SECOND, THIRD = (str(uuid4()) for _ in range(3))
+FIRST, SECOND, THIRD = (f"{number}f1c2f4e-3b7a-4c55-9d0e-2a8b7c1d9e43" for number in (1, 2, 3))
 
 
 @pytest.fixture
