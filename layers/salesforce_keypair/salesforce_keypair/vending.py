@@ -9,6 +9,7 @@ from typing import Any
 
 from salesforce_keypair.errors import InvalidRequest, KeyPairError
 from salesforce_keypair.key_choice import KeyChoice
+from salesforce_keypair.redaction import foreign_words
 from salesforce_keypair.standing_back import StandingBack
 from salesforce_keypair.timing import Clock, Deadline
 from salesforce_keypair.token_cache import MemoryCache, Token, TokenState
@@ -43,9 +44,10 @@ class VendRequest:
         """Read a request; `secret_ids` are those served, the first being meant by default. Raises InvalidRequest."""
         if not isinstance(event, Mapping):
             raise InvalidRequest("the request isn't an object", remedy="send a JSON object; {} is one")
-        unknown = sorted(str(name)[:40] for name in event if name not in _MEMBERS)
+        unknown = sorted(str(name) for name in event if name not in _MEMBERS)
         if unknown:
-            raise InvalidRequest(f"unknown members in the request ({len(unknown)})", remedy=_KNOWN)
+            shown = foreign_words(", ".join(unknown))
+            raise InvalidRequest(f"the request has unknown members ({shown})", remedy=_KNOWN)
         secret_id = event.get("secret_id", secret_ids[0])
         if not isinstance(secret_id, str) or secret_id not in secret_ids:
             raise InvalidRequest(
