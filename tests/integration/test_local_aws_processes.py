@@ -24,6 +24,8 @@ def lambda_handler(event, context):
     written = pathlib.Path(event["pids"])
     written.with_suffix(".new").write_text(f"{os.getpid()} {child.pid}")
     written.with_suffix(".new").rename(written)
+    if event.get("exit"):
+        os._exit(1)
     time.sleep(event["seconds"])
 """
 
@@ -107,12 +109,25 @@ def test_the_end_of_the_block_ends_a_rotation_under_way(folder: Path) -> None:
     assert rotation.outcome is Outcome.CANCELLED
 
 
-def test_a_dead_process_leaves_no_child_of_its_own(folder: Path) -> None:
+@pytest.mark.parametrize("exits", [True, False])
+def test_a_dead_process_leaves_no_child_of_its_own(folder: Path, *, exits: bool) -> None:
     with LocalAws() as aws:
         function = aws.create_function("worker", folder, timeout=0.5)
-        function.invoke({"pids": str(folder / "pids"), "seconds": 300})
+        function.invoke({"pids": str(folder / "pids"), "seconds": 300, "exit": exits})
         processes = process_ids(folder / "pids")
         wait_until(lambda: not any(map(is_running, processes)))
+
+
+def test_a_process_that_died_while_idle_is_replaced(folder: Path) -> None:
+    with LocalAws() as aws:
+        function = aws.create_function("worker", folder)
+        function.invoke({"pids": str(folder / "pids"), "seconds": 0})
+        os.kill(process_ids(folder / "pids")[0], signal.SIGKILL)
+        wait_until(lambda: function.environments == 0)
+
+        after = function.invoke({"pids": str(folder / "pids"), "seconds": 0})
+
+    assert (after.cold, after.failed) == (True, False)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
@@ -122,6 +137,8 @@ def test_a_host_that_is_stopped_takes_its_functions_along(folder: Path, number: 
     host = subprocess.Popen(
         [sys.executable, "-c", HOST, str(folder), str(written)],
         cwd=ROOT,
+        # Killed, it can't remove its temporary folder.
+        env=os.environ | {"TMPDIR": str(folder)},
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )

@@ -49,7 +49,6 @@ class Value:
 class SecretState:
     """A secret's labelled versions, and whether rotation is on."""
 
-    arn: str
     rotation_enabled: bool
     labels: Mapping[str, frozenset[str]]
 
@@ -71,8 +70,8 @@ class SecretsManager:
     def state(self, secret_id: str) -> SecretState:
         """Labels and rotation of a secret."""
         answer = _call("DescribeSecret", lambda: self._client.describe_secret(SecretId=secret_id))
+        _check(answer, "ARN", "DescribeSecret")
         return SecretState(
-            arn=answer["ARN"],
             rotation_enabled=answer.get("RotationEnabled", False),
             labels={version: frozenset(labels) for version, labels in answer.get("VersionIdsToStages", {}).items()},
         )
@@ -105,16 +104,21 @@ class SecretsManager:
         return True
 
     def move_label(self, secret_id: str, label: str, *, onto: str | None, off: str | None) -> None:
-        """Move a label between versions, put it on one or take it off one."""
+        """Move a label between versions, put it on one or take it off one; done already is done."""
         moved: dict[str, str] = {}
         if onto is not None:
             moved["MoveToVersionId"] = onto
         if off is not None:
             moved["RemoveFromVersionId"] = off
-        _call(
-            "UpdateSecretVersionStage",
-            lambda: self._client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, **moved),
-        )
+        try:
+            _call(
+                "UpdateSecretVersionStage",
+                lambda: self._client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, **moved),
+            )
+        except SecretUnavailable:
+            # Where the answer was lost the SDK asks again, and is told that the label isn't where it was any more.
+            if self.state(secret_id).version_with(label) != onto:
+                raise
 
     def all_versions(self, secret_id: str) -> list[str]:
         """The ids of all versions that are still kept, unlabelled ones included; the newest first."""
@@ -127,6 +131,7 @@ class SecretsManager:
                     SecretId=secret_id, IncludeDeprecated=True, **more
                 ),
             )
+            _check(page, "ARN", "ListSecretVersionIds")
             versions += ((version["CreatedDate"], version["VersionId"]) for version in page.get("Versions", []))
             if not page.get("NextToken"):
                 return [version_id for _, version_id in sorted(versions, reverse=True)]
@@ -141,6 +146,7 @@ class SecretsManager:
             raise _unavailable("GetSecretValue", error) from error
         except BotoCoreError as error:
             raise _unreachable("GetSecretValue", error) from error
+        _check(answer, "VersionId", "GetSecretValue")
         text = answer.get("SecretString")
         if text is None:
             raise InvalidSecret("the secret's value is binary", remedy="store the document as text (SecretString)")
@@ -154,6 +160,16 @@ def _call(operation: str, call: Callable[[], Answer]) -> Answer:
         raise _unavailable(operation, error) from error
     except BotoCoreError as error:
         raise _unreachable(operation, error) from error
+
+
+def _check(answer: Mapping[str, Any], member: str, operation: str) -> None:
+    """Raise where an answer isn't one: the SDK makes an empty one of a body that it can't read."""
+    if member not in answer:
+        raise SecretUnavailable(
+            f"Secrets Manager's answer to {operation} can't be understood",
+            remedy="try again; if it lasts, see whether a proxy stands in between",
+            retryable=True,
+        )
 
 
 def _code(error: ClientError) -> str:
