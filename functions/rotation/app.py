@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from salesforce_keypair.errors import KeyPairError
 from salesforce_keypair.observability import function_logger, function_metrics
-from salesforce_keypair.rotation_request import RotationRequest, Step
+from salesforce_keypair.rotation_request import RotationRequest
 from salesforce_keypair.settings import Settings
 from salesforce_keypair.timing import SystemClock
 from salesforce_keypair.wiring.aws import deadline_of
@@ -30,13 +30,14 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
         request = RotationRequest.parse(event)
         logger.set_correlation_id(request.version_id)
         logger.append_keys(step=request.step, secret_id=request.secret_id)
-        rotation.run(request, deadline=deadline_of(context, clock))
-    except KeyPairError as error:
+        promoted = rotation.run(request, deadline=deadline_of(context, clock))
+    except Exception as error:
         metrics.add_metric("RotationStepsFailed", MetricUnit.Count, 1)
-        metrics.add_metadata("error", error.code)
-        # Without a traceback, which Lambda logs anyway: the text says what happened and what to do.
-        logger.error(str(error), error=error.code, retryable=error.retryable, remedy=error.remedy)  # noqa: TRY400
+        metrics.add_metadata("error", type(error).__name__)
+        if isinstance(error, KeyPairError):
+            # Without a traceback, which Lambda logs anyway: the text says what happened and what to do.
+            logger.error(str(error), error=error.code, retryable=error.retryable, remedy=error.remedy)  # noqa: TRY400
         raise
     metrics.add_metric("RotationStepsSucceeded", MetricUnit.Count, 1)
-    if request.step is Step.FINISH_SECRET:
+    if promoted:
         metrics.add_metric("RotationsSucceeded", MetricUnit.Count, 1)

@@ -32,11 +32,12 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     try:
         request = VendRequest.parse(event, secret_ids=settings.secret_ids, token_lifetime=settings.token_lifetime)
         vended = vendor.vend(request, deadline=deadline_of(context, clock))
-    except KeyPairError as error:
+    except Exception as error:
         metrics.add_metric("VendsFailed", MetricUnit.Count, 1)
-        metrics.add_metadata("error", error.code)
-        # Without a traceback, which Lambda logs anyway: the text says what happened and what to do.
-        logger.error(str(error), error=error.code, retryable=error.retryable, remedy=error.remedy)  # noqa: TRY400
+        metrics.add_metadata("error", type(error).__name__)
+        if isinstance(error, KeyPairError):
+            # Without a traceback, which Lambda logs anyway: the text says what happened and what to do.
+            logger.error(str(error), error=error.code, retryable=error.retryable, remedy=error.remedy)  # noqa: TRY400
         raise
     metrics.add_metric("TokensVended", MetricUnit.Count, 1)
     metrics.add_metric(METRIC_OF[vended.source], MetricUnit.Count, 1)

@@ -16,13 +16,17 @@ import requests
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.sandbox.org import ExternalClientApp, Org, User
+from tests.sandbox.org import App, Org, User
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 SETTINGS = "ExtlClntAppGlobalOauthSettings"
+COMPONENT_PATHS = {
+    SETTINGS: "extlClntAppGlobalOauthSets/{}.ecaGlblOauth",
+    "ConnectedApp": "connectedApps/{}.connectedApp",
+}
 MD = "{http://soap.sforce.com/2006/04/metadata}"
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 JSON_OPTIONS = {"singlePackage": True, "rollbackOnError": True, "checkOnly": False, "allowMissingFiles": False}
@@ -38,6 +42,10 @@ class Pair:
     @property
     def pem(self) -> str:
         return self.certificate.public_bytes(Encoding.PEM).decode()
+
+    @property
+    def private_pem(self) -> str:
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
     @property
     def der(self) -> bytes:
@@ -85,7 +93,7 @@ class Client:
     """What a workload and an administrator do, over one kept-alive HTTP session. Close it."""
 
     org: Org
-    app: ExternalClientApp
+    app: App
     user: User
     http: requests.Session = field(default_factory=requests.Session)
 
@@ -198,12 +206,16 @@ def fault_code(response: requests.Response) -> str:
 
 
 def component_xml(elements: Mapping[str, str]) -> str:
-    """A component file with these elements; their values are XML."""
-    inner = "".join(f"<{name}>{value}</{name}>" for name, value in elements.items())
-    return f'<?xml version="1.0" encoding="UTF-8"?><{SETTINGS} xmlns="{MD[1:-1]}">{inner}</{SETTINGS}>'
+    """A file of global OAuth settings with these elements; their values are XML."""
+    return file_xml(SETTINGS, "".join(f"<{name}>{value}</{name}>" for name, value in elements.items()))
 
 
-def settings_of(app: ExternalClientApp, **changed: str | None) -> dict[str, str]:
+def file_xml(type_name: str, inner: str) -> str:
+    """A component file around its content."""
+    return f'<?xml version="1.0" encoding="UTF-8"?><{type_name} xmlns="{MD[1:-1]}">{inner}</{type_name}>'
+
+
+def settings_of(app: App, **changed: str | None) -> dict[str, str]:
     """What a careful client sends for an app: all that it reads but the keys; None leaves an element out."""
     kept = {
         element.name: element.render().partition(">")[2].rpartition("</")[0]
@@ -214,12 +226,12 @@ def settings_of(app: ExternalClientApp, **changed: str | None) -> dict[str, str]
 
 
 def package(
-    app: ExternalClientApp,
+    app: App,
     content: str,
     *,
     full_name: str | None = None,
     member: str | None = None,
-    type_name: str = SETTINGS,
+    type_name: str | None = None,
     version: str = "67.0",
     extra: Mapping[str, str] | None = None,
 ) -> bytes:
@@ -227,10 +239,10 @@ def package(
     full_name = full_name or app.full_name
     manifest = (
         f'<?xml version="1.0" encoding="UTF-8"?><Package xmlns="{MD[1:-1]}">'
-        f"<types><members>{member or full_name}</members><name>{type_name}</name></types>"
+        f"<types><members>{member or full_name}</members><name>{type_name or app.kind.component.name}</name></types>"
         f"<version>{version}</version></Package>"
     )
-    path = f"extlClntAppGlobalOauthSets/{full_name}.ecaGlblOauth"
+    path = COMPONENT_PATHS[app.kind.component.name].format(full_name)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in {"package.xml": manifest, path: content, **(extra or {})}.items():

@@ -1,8 +1,10 @@
 """Sessions of the emulated org: how long a token lives, and what it opens."""
 
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import pytest
+import requests
 
 from tests.integration.org_client import Client, key_pair
 from tests.sandbox.org import EmulatedOrg
@@ -59,6 +61,37 @@ def test_a_token_without_the_api_scope_is_forbidden(client: Client) -> None:
 @pytest.mark.parametrize("version", ["19.0", "69.0"])
 def test_an_unknown_version_is_not_found(client: Client, version: str) -> None:
     assert _error(client, client.access_token(), version) == (404, "NOT_FOUND")
+
+
+def _query(client: Client, soql: str, token: str | None = None) -> requests.Response:
+    return client.get(f"/services/data/v67.0/query?{urlencode({'q': soql})}", token or client.access_token())
+
+
+def test_a_query_answers_the_fields_of_the_organization(client: Client) -> None:
+    body = _query(client, "SELECT Id, IsSandbox FROM Organization LIMIT 1").json()
+    (record,) = body["records"]
+
+    assert (body["totalSize"], body["done"]) == (1, True)
+    assert record.pop("attributes")["type"] == "Organization"
+    assert record == {"Id": client.org.org_id, "IsSandbox": True}
+
+
+@pytest.mark.parametrize(
+    ("soql", "code"),
+    [
+        ("SELECT Id FROM Account", "INVALID_TYPE"),
+        ("SELECT Motto FROM Organization", "INVALID_FIELD"),
+        ("DROP Organization", "MALFORMED_QUERY"),
+    ],
+)
+def test_other_queries_are_refused(client: Client, soql: str, code: str) -> None:
+    response = _query(client, soql)
+
+    assert (response.status_code, response.json()[0]["errorCode"]) == (400, code)
+
+
+def test_a_query_needs_a_token(client: Client) -> None:
+    assert _query(client, "SELECT Id FROM Organization", "nothing").status_code == 401
 
 
 def test_use_extends_an_opaque_session_until_it_idles_too_long(client: Client) -> None:

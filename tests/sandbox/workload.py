@@ -3,8 +3,9 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import requests
 
@@ -13,21 +14,38 @@ from tests.sandbox.aws import ApiError, Function
 _ASK_EVERY_SECONDS = 0.15
 
 
+@dataclass(frozen=True)
+class Failure:
+    """What a caller was told instead of getting a token, and when: `at` is epoch seconds."""
+
+    text: str
+    at: float
+
+
 @dataclass
 class Tally:
     """What callers saw. A failure is a vend that ended in an error, or a token that the org refused."""
 
     tokens: int = 0
-    failures: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     versions: Counter[str] = field(default_factory=Counter)
+    slowest: float = 0.0
+    """Seconds that the longest vend took, a cold start included."""
 
 
 class Workload:
-    """A context manager: so many callers ask, use what they get and ask again, until the block ends."""
+    """A context manager: so many callers ask, use what they get and ask again, until the block ends.
 
-    def __init__(self, vendor: Function, *, callers: int = 2) -> None:
+    They all send the same `request`. With `cold` the vendor starts anew for each, as after a long silence.
+    """
+
+    def __init__(
+        self, vendor: Function, *, callers: int = 2, request: Mapping[str, Any] | None = None, cold: bool = False
+    ) -> None:
         self.tally = Tally()
         self._vendor = vendor
+        self._request = dict(request or {})
+        self._cold = cold
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._call, daemon=True) for _ in range(callers)]
@@ -45,20 +63,24 @@ class Workload:
     def _call(self) -> None:
         with requests.Session() as session:
             while not self._stop.is_set():
+                if self._cold:
+                    self._vendor.recycle()
                 failure, version = self._ask_and_use(session)
                 with self._lock:
                     if failure is None:
                         self.tally.tokens += 1
                         self.tally.versions[version] += 1
                     else:
-                        self.tally.failures.append(failure)
+                        self.tally.failures.append(Failure(failure, time.time()))
                 time.sleep(_ASK_EVERY_SECONDS)
 
     def _ask_and_use(self, session: requests.Session) -> tuple[str | None, str]:
         try:
-            result = self._vendor.invoke({})
+            result = self._vendor.invoke(self._request)
         except ApiError as error:
             return f"{error.code}: {error.message}", ""
+        with self._lock:
+            self.tally.slowest = max(self.tally.slowest, result.seconds)
         if result.error_type is not None:
             return f"{result.error_type}: {result.error_message}", ""
         reply = result.value

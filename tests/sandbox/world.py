@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.sandbox.aws import Function, LocalAws, Result, RotationPolicy
-from tests.sandbox.org import EmulatedOrg, ExternalClientApp, Org, OrgClock, User
+from tests.sandbox.org import App, EmulatedOrg, Org, OrgClock, User
 
 ROOT = Path(__file__).parents[2]
 LAYER = ROOT / "layers" / "salesforce_keypair"
@@ -21,6 +21,7 @@ FUNCTIONS = ROOT / "functions"
 SECRET_NAME = "salesforce/keypair"
 ADMIN_SECRET_NAME = "salesforce/keypair-admin"
 APP_NAME = "Billing"
+STANDBY_APP_NAME = "BillingStandby"
 USERNAME = "billing.robot@example.com"
 ADMIN_USERNAME = "certificate.admin@example.com"
 
@@ -35,6 +36,25 @@ class Timing:
     rotation_timeout: float = 60.0
     vendor_timeout: float = 30.0
     token_lifetime: float = 900.0
+
+
+@dataclass(frozen=True)
+class Code:
+    """The folders that the functions run from: the sources, or what `sam build` made of them."""
+
+    rotation: Path = FUNCTIONS / "rotation"
+    vendor: Path = FUNCTIONS / "token_vendor"
+    layer: Path = LAYER
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the world listens, port 0 being any free one; `name` is the org's host where that isn't `host`."""
+
+    host: str = "127.0.0.1"
+    org_port: int = 0
+    aws_port: int = 0
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,17 +77,24 @@ class World:
         clock: OrgClock | None = None,
         extra_environment: Mapping[str, str] | None = None,
         seed: int = 0,
+        code: Code | None = None,
+        place: Place | None = None,
+        connected_apps: bool = False,
     ) -> None:
         self.timing = timing or Timing()
         self._policy = rotation_policy or RotationPolicy(repeats=1, pause_seconds=0.1)
         self._clock = clock
         self._extra_environment = dict(extra_environment or {})
         self._seed = seed
+        self._code = code or Code()
+        self._place = place or Place()
+        self._connected_apps = connected_apps
         self._stack = ExitStack()
 
     org: Org
     aws: LocalAws
-    app: ExternalClientApp
+    app: App
+    standby: App
     user: User
     rotation: Function
     vendor: Function
@@ -76,8 +103,11 @@ class World:
 
     def __enter__(self) -> Self:
         with self._stack:
-            self.org = self._stack.enter_context(EmulatedOrg(clock=self._clock, seed=self._seed))
-            self.aws = self._stack.enter_context(LocalAws(self._policy))
+            place = self._place
+            self.org = self._stack.enter_context(
+                EmulatedOrg(clock=self._clock, seed=self._seed, host=place.host, port=place.org_port, name=place.name)
+            )
+            self.aws = self._stack.enter_context(LocalAws(self._policy, host=place.host, port=place.aws_port))
             self._set_up_org()
             self._create_secrets()
             self._create_functions()
@@ -95,6 +125,7 @@ class World:
             "baseUri": self.org.url,
             "appName": self.app.name,
             "adminSecretArn": self.admin_secret_arn,
+            "appType": "ConnectedApp" if self._connected_apps else None,
         }
         return {name: value for name, value in (document | members).items() if value is not None}
 
@@ -102,6 +133,12 @@ class World:
         """Make a document AWSCURRENT, as an engineer would; returns its version id."""
         answer = self.secrets.put_secret_value(SecretId=self.secret_arn, SecretString=json.dumps(document))
         return answer["VersionId"]
+
+    def add_standby(self) -> None:
+        """Make a second app for the same user, and a document whose rotations alternate between the two."""
+        self.standby = self._add_app(STANDBY_APP_NAME)
+        members = {"consumerKey": self.standby.consumer_key, "appName": self.standby.name}
+        self.put_document(self.document(standby=members))
 
     def turn_rotation_on(self, *, immediately: bool = False) -> str:
         """Set the schedule up; returns the version id of a rotation that starts at once."""
@@ -135,6 +172,31 @@ class World:
         """The version that carries a label."""
         return next((version for version in self.versions() if label in version.labels), None)
 
+    @property
+    def rotation_variables(self) -> dict[str, str]:
+        """What the rotation function is told besides the AWS SDK's own variables."""
+        return {
+            "SETTLED_LOGINS": str(self.timing.settled_logins),
+            "SETTLED_INTERVAL_SECONDS": f"{self.timing.settled_interval:g}",
+            **self._common_variables(),
+        }
+
+    @property
+    def vendor_variables(self) -> dict[str, str]:
+        """What the token vendor is told besides the AWS SDK's own variables."""
+        return {
+            "SECRET_ID": self.secret_arn,
+            "TOKEN_LIFETIME_SECONDS": f"{self.timing.token_lifetime:g}",
+            **self._common_variables(),
+        }
+
+    def _common_variables(self) -> dict[str, str]:
+        return {
+            "EXTRA_SALESFORCE_HOSTS": self.org.url.removeprefix("http://"),
+            "SETTLING_SECONDS": f"{self.timing.settling:g}",
+            **self._extra_environment,
+        }
+
     def _document_of(self, version_id: str) -> Mapping[str, Any] | None:
         try:
             answer = self.secrets.get_secret_value(SecretId=self.secret_arn, VersionId=version_id)
@@ -147,7 +209,11 @@ class World:
         admin = self.org.add_user(ADMIN_USERNAME, metadata_permission=True)
         self.admin_app = self.org.add_external_client_app("CertificateAdmin", client_credentials_user=admin)
         self.user = self.org.add_user(USERNAME)
-        self.app = self.org.add_external_client_app(APP_NAME, approved=[self.user])
+        self.app = self._add_app(APP_NAME)
+
+    def _add_app(self, name: str) -> App:
+        add = self.org.add_connected_app if self._connected_apps else self.org.add_external_client_app
+        return add(name, approved=[self.user])
 
     def _create_secrets(self) -> None:
         self.secrets = self.aws.client("secretsmanager")
@@ -162,30 +228,17 @@ class World:
         self.secret_arn = self.secrets.create_secret(Name=SECRET_NAME, SecretString=json.dumps(self.document()))["ARN"]
 
     def _create_functions(self) -> None:
-        common = {
-            "EXTRA_SALESFORCE_HOSTS": self.org.url.removeprefix("http://"),
-            "SETTLING_SECONDS": f"{self.timing.settling:g}",
-            **self._extra_environment,
-        }
         self.rotation = self.aws.create_function(
             "rotation",
-            FUNCTIONS / "rotation",
-            layers=[LAYER],
-            environment={
-                "SETTLED_LOGINS": str(self.timing.settled_logins),
-                "SETTLED_INTERVAL_SECONDS": f"{self.timing.settled_interval:g}",
-                **common,
-            },
+            self._code.rotation,
+            layers=[self._code.layer],
+            environment=self.rotation_variables,
             timeout=self.timing.rotation_timeout,
         )
         self.vendor = self.aws.create_function(
             "token-vendor",
-            FUNCTIONS / "token_vendor",
-            layers=[LAYER],
-            environment={
-                "SECRET_ID": self.secret_arn,
-                "TOKEN_LIFETIME_SECONDS": f"{self.timing.token_lifetime:g}",
-                **common,
-            },
+            self._code.vendor,
+            layers=[self._code.layer],
+            environment=self.vendor_variables,
             timeout=self.timing.vendor_timeout,
         )

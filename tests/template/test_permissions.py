@@ -140,7 +140,7 @@ def test_roles_are_our_own_and_carry_no_managed_policies(resources: dict[str, An
         assert trust["Action"] == "sts:AssumeRole"
 
 
-def test_secrets_manager_may_call_the_rotation_for_this_secret_alone(resources: dict[str, Any]) -> None:
+def test_secrets_manager_may_call_the_rotation_for_this_account_alone(resources: dict[str, Any]) -> None:
     permissions = [resource for resource in resources.values() if resource["Type"] == "AWS::Lambda::Permission"]
 
     assert [permission["Properties"] for permission in permissions] == [
@@ -149,7 +149,6 @@ def test_secrets_manager_may_call_the_rotation_for_this_secret_alone(resources: 
             "FunctionName": {"Fn::GetAtt": ["RotationFunction", "Arn"]},
             "Principal": "secretsmanager.amazonaws.com",
             "SourceAccount": {"Ref": "AWS::AccountId"},
-            "SourceArn": {"Ref": "Secret"},
         }
     ]
 

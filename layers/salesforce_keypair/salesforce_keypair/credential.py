@@ -5,40 +5,23 @@ kept. An error names the member and the reason, never the value.
 """
 
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from salesforce_keypair.errors import InvalidSecret
-from salesforce_keypair.keypair import (
-    MAX_CERTIFICATE_BYTES,
-    Certificate,
-    KeyAlgorithm,
-    PrivateKey,
-    UnusableKey,
-    make_key_pair,
-)
+from salesforce_keypair.keypair import Certificate, KeyAlgorithm, PrivateKey, make_key_pair
+from salesforce_keypair.members import SEE_README, Members, json_object, wrong
 from salesforce_keypair.salesforce.hosts import Hosts, Origin
-
-Choice = TypeVar("Choice", bound=StrEnum)
-Material = TypeVar("Material")
 
 # AWS Secrets Manager's limit for a value.
 MAX_DOCUMENT_BYTES = 65_536
-DEFAULT_API_VERSION = "v67.0"
-# ExtlClntAppGlobalOauthSettings came with this version of the Metadata API.
-MIN_API_VERSION = 60
 DEFAULT_VALIDITY_DAYS = 365
 _MAX_VALIDITY_DAYS = 3650
 
 # What a successor doesn't take over: the key pair, and the leave to replace a foreign certificate once.
 _ROTATED = frozenset({"privateKey", "certificate", "replaceForeignCertificate"})
-_SEE_README = "correct the document in the secret (the README describes its members)"
-_API_VERSION = re.compile(r"v([0-9]{2,3})\.0")
-_API_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
-_VISIBLE = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?")
 
 
 class AppType(StrEnum):
@@ -53,6 +36,14 @@ class Installation(StrEnum):
 
     METADATA = "metadata"
     MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """The second of two apps that a rotation alternates between."""
+
+    app_name: str
+    consumer_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +73,14 @@ class Credential:
     key_algorithm: KeyAlgorithm
     validity_days: int
     replace_foreign_certificate: bool
-    has_standby: bool
+    standby: Standby | None
     has_certificate_authority: bool
     document: Mapping[str, Any] = field(repr=False)
 
     @classmethod
     def parse(cls, text: str, *, hosts: Hosts, check_key: bool = True) -> "Credential":
         """Read the document. Raises InvalidSecret, or HostNotAllowed for a `baseUri` that isn't an org's."""
-        members = _Members(_json_object(text))
+        members = Members(json_object(text))
         base_uri = hosts.origin(members.text("baseUri"), what="baseUri")
         certificate = members.certificate()
         credential = cls(
@@ -100,31 +91,47 @@ class Credential:
             private_key=members.private_key(check_key),
             certificate=certificate,
             api_version=members.api_version(),
-            app_name=members.matching("appName", _API_NAME, "the app's API name: letters, digits, underscores"),
+            app_name=members.app_name(),
             app_type=members.one_of("appType", AppType, AppType.EXTERNAL_CLIENT_APP),
             installation=members.one_of("installation", Installation, Installation.METADATA),
             admin_secret_arn=members.optional_text("adminSecretArn"),
             key_algorithm=members.key_algorithm(),
             validity_days=members.whole("certificateValidityDays", DEFAULT_VALIDITY_DAYS, 1, _MAX_VALIDITY_DAYS),
             replace_foreign_certificate=members.flag("replaceForeignCertificate"),
-            has_standby=members.given("standby"),
+            standby=_standby_in(members),
             has_certificate_authority=members.given("certificateAuthorityArn"),
             document=members.document,
         )
         credential._check_pair()
         return credential
 
+    @property
+    def own_user_installs(self) -> bool:
+        """Whether the key pair's own user is the authority that changes the app, there being no admin."""
+        return self.admin_secret_arn is None
+
+    def same_app(self, other: "Credential") -> bool:
+        """Whether both log in through one app, so that a new certificate there ends the other's logins."""
+        return self.consumer_key == other.consumer_key
+
+    def same_user(self, other: "Credential") -> bool:
+        """Whether both log in as one user of one org."""
+        return (self.base_uri, self.username) == (other.base_uri, other.username)
+
     def successor(self, *, now: float) -> "Successor":
-        """The document of the next version: a new key pair, all else as it is. Raises InvalidSecret if too long."""
+        """The document of the next version: a new key pair, all else as it is, but that two apps change places.
+
+        Raises InvalidSecret if it is too long.
+        """
+        document = self._inherited()
         pair = make_key_pair(
             self.key_algorithm,
-            common_name=self.app_name or "salesforce-keypair",
+            common_name=document.get("appName") or "salesforce-keypair",
             validity_days=self.validity_days,
             now=now,
         )
-        document = {name: value for name, value in self.document.items() if name not in _ROTATED}
         document |= {"privateKey": pair.private_key_pem, "certificate": pair.certificate.pem}
-        text = json.dumps(document)
+        text = json.dumps(document, allow_nan=False)
         if len(text.encode()) > MAX_DOCUMENT_BYTES:
             raise InvalidSecret(
                 f"the document with a new key would exceed {MAX_DOCUMENT_BYTES} bytes",
@@ -132,38 +139,43 @@ class Credential:
             )
         return Successor(text=text, certificate=pair.certificate)
 
-    def same_settings(self, other: "Credential") -> bool:
-        """Whether both documents say the same, but for what a rotation replaces."""
-        mine, theirs = (
-            {name: value for name, value in each.document.items() if name not in _ROTATED} for each in (self, other)
-        )
-        return mine == theirs
+    def is_successor_of(self, current: "Credential") -> bool:
+        """Whether this document says what a successor of `current` would, whatever the key pair."""
+        return {name: value for name, value in self.document.items() if name not in _ROTATED} == current._inherited()
+
+    def _inherited(self) -> dict[str, Any]:
+        """The members that a successor takes over."""
+        document = {name: value for name, value in self.document.items() if name not in _ROTATED}
+        if self.standby is not None:
+            # Kept as they are but for the two that change places: the standby may hold members unknown here.
+            document |= {
+                "consumerKey": self.standby.consumer_key,
+                "appName": self.standby.app_name,
+                "standby": {**document["standby"], "consumerKey": self.consumer_key, "appName": self.app_name},
+            }
+        return document
 
     def check_installable(self) -> None:
         """Whether a rotation can put a certificate into the app of this document. Raises InvalidSecret."""
         if self.app_name is None:
             raise InvalidSecret("appName is missing", remedy="add the API name of the app that holds the certificate")
-        if self.app_type is AppType.CONNECTED_APP:
-            raise _not_built("appType ConnectedApp")
-        if self.has_standby:
-            raise _not_built("standby")
         if self.installation is Installation.MANUAL:
             raise _not_built("installation manual")
         if self.has_certificate_authority:
             raise _not_built("certificateAuthorityArn")
-        if self.admin_secret_arn is None:
+        if self.own_user_installs and self.private_key is None:
             raise InvalidSecret(
-                "adminSecretArn is missing, and this version can't let the key pair's own user change the app",
-                remedy="store an admin credential in a secret of its own and name it in adminSecretArn",
+                "adminSecretArn is missing, and without a key the user can't log in to install one",
+                remedy="name an admin's secret in adminSecretArn, or import the key pair whose certificate the app has",
             )
 
     def _check_pair(self) -> None:
         if self.private_key is None:
             return
         if self.certificate is None:
-            raise InvalidSecret("certificate is missing beside privateKey", remedy=_SEE_README)
+            raise InvalidSecret("certificate is missing beside privateKey", remedy=SEE_README)
         if self.private_key.key_fingerprint() != self.certificate.key_fingerprint:
-            raise InvalidSecret("certificate isn't the one to privateKey", remedy=_SEE_README)
+            raise InvalidSecret("certificate isn't the one to privateKey", remedy=SEE_README)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +191,10 @@ def parse_admin(text: str, *, hosts: Hosts) -> ClientCredentials | Credential:
 
     Raises InvalidSecret or HostNotAllowed.
     """
-    document = _json_object(text)
+    document = json_object(text)
     if "consumerSecret" not in document or "privateKey" in document:
         return Credential.parse(text, hosts=hosts)
-    members = _Members(document)
+    members = Members(document)
     return ClientCredentials(
         base_uri=hosts.origin(members.text("baseUri"), what="baseUri"),
         consumer_key=members.text("consumerKey"),
@@ -193,113 +205,35 @@ def parse_admin(text: str, *, hosts: Hosts) -> ClientCredentials | Credential:
 def certificate_in(text: str) -> Certificate | None:
     """The certificate of a document that may be anything else but right; none where there is none to be read."""
     try:
-        return _Members(_json_object(text)).certificate()
+        return Members(json_object(text)).certificate()
     except InvalidSecret:
         return None
 
 
-class _Members:
-    """The members of a document, each read with its check."""
-
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self.document = document
-
-    def given(self, name: str) -> bool:
-        return self.document.get(name) is not None
-
-    def text(self, name: str) -> str:
-        value = self.optional_text(name)
-        if value is None:
-            raise InvalidSecret(f"{name} is missing", remedy=_SEE_README)
-        return value
-
-    def optional_text(self, name: str) -> str | None:
-        value = self.document.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, str):
-            raise _wrong(name, "it must be a string")
-        if not value:
-            raise _wrong(name, "it is empty")
-        if not _VISIBLE.fullmatch(value):
-            raise _wrong(name, "it begins or ends with a space, or holds a control character")
-        return value
-
-    def matching(self, name: str, pattern: re.Pattern[str], what: str) -> str | None:
-        value = self.optional_text(name)
-        if value is not None and not pattern.fullmatch(value):
-            raise _wrong(name, f"it must be {what}")
-        return value
-
-    def flag(self, name: str) -> bool:
-        value = self.document.get(name, False)
-        if not isinstance(value, bool):
-            raise _wrong(name, "it must be true or false")
-        return value
-
-    def whole(self, name: str, default: int, least: int, most: int) -> int:
-        value = self.document.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise _wrong(name, f"it must be a whole number from {least} to {most}")
-        return value
-
-    def one_of(self, name: str, choices: type[Choice], default: Choice) -> Choice:
-        value = self.document.get(name, default)
-        if not isinstance(value, str) or value not in set(choices):
-            raise _wrong(name, f"it must be one of {', '.join(choices)}")
-        return choices(value)
-
-    def api_version(self) -> str:
-        value = self.optional_text("apiVersion") or DEFAULT_API_VERSION
-        match = _API_VERSION.fullmatch(value)
-        if match is None or int(match[1]) < MIN_API_VERSION:
-            raise _wrong("apiVersion", f"it must look like {DEFAULT_API_VERSION} and be v{MIN_API_VERSION}.0 or later")
-        return value.removeprefix("v")
-
-    def key_algorithm(self) -> KeyAlgorithm:
-        value = self.document.get("keyAlgorithm", KeyAlgorithm.RSA_2048)
-        if isinstance(value, str) and value.upper().startswith("EC"):
-            raise _wrong("keyAlgorithm", "Salesforce takes RSA only and refuses elliptic curves without saying why")
-        return self.one_of("keyAlgorithm", KeyAlgorithm, KeyAlgorithm.RSA_2048)
-
-    def private_key(self, checked: bool) -> PrivateKey | None:
-        return self._key_material("privateKey", lambda text: PrivateKey.parse(text, checked=checked))
-
-    def certificate(self) -> Certificate | None:
-        certificate = self._key_material("certificate", Certificate.parse)
-        if certificate is not None and len(certificate.pem) > MAX_CERTIFICATE_BYTES:
-            raise _wrong("certificate", f"it exceeds the {MAX_CERTIFICATE_BYTES} bytes that Salesforce takes")
-        return certificate
-
-    def _key_material(self, name: str, parse: Callable[[str], Material]) -> Material | None:
-        value = self.document.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, str):
-            raise _wrong(name, "it must be a string")
-        try:
-            return parse(value)
-        except UnusableKey as error:
-            raise _wrong(name, str(error)) from error
-
-
-def _json_object(text: str) -> Mapping[str, Any]:
+def holds_private_key(text: str) -> bool:
+    """Whether a document that may be anything else but right has a privateKey, usable or not."""
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        # Not from the error itself: a JSONDecodeError carries the whole document, private key included.
-        raise InvalidSecret("the secret's value isn't JSON", remedy=_SEE_README) from ValueError(str(error))
-    if not isinstance(document, dict):
-        raise InvalidSecret("the secret's value isn't a JSON object", remedy=_SEE_README)
-    return document
+        return Members(json_object(text)).given("privateKey")
+    except InvalidSecret:
+        return False
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(name)
-
-
-def _wrong(name: str, reason: str) -> InvalidSecret:
-    return InvalidSecret(f"{name} can't be used, {reason}", remedy=_SEE_README)
+def _standby_in(members: Members) -> Standby | None:
+    value = members.document.get("standby")
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise wrong("standby", "it must be an object")
+    inner = Members(value)
+    try:
+        app_name, consumer_key = inner.app_name(), inner.text("consumerKey")
+    except InvalidSecret as error:
+        raise InvalidSecret(f"in standby, {error.what}", remedy=error.remedy) from error
+    if app_name is None:
+        raise InvalidSecret("in standby, appName is missing", remedy=SEE_README)
+    if consumer_key == members.document.get("consumerKey") or app_name == members.document.get("appName"):
+        raise wrong("standby", "it names the same app as the document itself")
+    return Standby(app_name=app_name, consumer_key=consumer_key)
 
 
 def _not_built(what: str) -> InvalidSecret:

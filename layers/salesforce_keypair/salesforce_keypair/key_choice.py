@@ -16,11 +16,11 @@ logger = logging.getLogger(__name__)
 # How long one request may go round the keys while servers of Salesforce disagree about the certificate.
 PATIENCE_SECONDS = 6.0
 _PAUSE_SECONDS = 0.25
-# Versions whose parsed keys are kept: more than carry labels at any time.
-_KEPT_VERSIONS = 8
+# Versions whose parsed keys are kept, of all secrets together.
+_KEPT_VERSIONS = 64
 
 
-class SecretStore(Protocol):
+class SecretReader(Protocol):
     """What is read of a secret."""
 
     def state(self, secret_id: str) -> SecretState:
@@ -55,12 +55,12 @@ class VersionedKey:
 class KeyChoice:
     """Logs in with AWSCURRENT, or with another labelled version where Salesforce honours only that one yet."""
 
-    def __init__(self, *, store: SecretStore, login: Login, parse: Callable[[str], Credential], clock: Clock) -> None:
+    def __init__(self, *, store: SecretReader, login: Login, parse: Callable[[str], Credential], clock: Clock) -> None:
         self._store = store
         self._login = login
         self._parse = parse
         self._clock = clock
-        self._parsed: dict[str, Credential] = {}
+        self._parsed: dict[tuple[str, str], Credential] = {}
         self._last_worked: dict[str, str] = {}
 
     def log_in(self, secret_id: str, *, deadline: Deadline, patient: bool) -> tuple[VersionedKey, Session]:
@@ -81,15 +81,16 @@ class KeyChoice:
         tried = {key.version_id}
         pause = _PAUSE_SECONDS
         while True:
-            for other in self._candidates(secret_id, tried):
+            for other in self._candidates(secret_id, key, tried):
                 try:
                     session = self._try(other, deadline)
                 except LoginRefused:
                     continue
-                logger.warning(
-                    "AWSCURRENT was refused, another labelled version logged in",
-                    extra={"key_version": other.version_id},
-                )
+                if other.version_id != key.version_id:
+                    logger.warning(
+                        "AWSCURRENT was refused, but another labelled version logs in",
+                        extra={"key_version": other.version_id},
+                    )
                 self._last_worked[secret_id] = other.version_id
                 return other, session
             if patience.remaining() <= pause:
@@ -103,45 +104,58 @@ class KeyChoice:
 
     def _current(self, secret_id: str) -> VersionedKey:
         """The key of AWSCURRENT, or of AWSPREVIOUS where somebody overwrote the current version without one."""
-        for label in (CURRENT, PREVIOUS):
-            value = self._store.read_labelled(secret_id, label)
-            if value is None:
-                continue
-            key = self._key_of(value)
-            if key.credential.private_key is not None:
-                return key
+        value = self._store.read_labelled(secret_id, CURRENT)
+        current = None if value is None else self._key_of(secret_id, value)
+        if current is not None and current.credential.private_key is not None:
+            return current
+        value = self._store.read_labelled(secret_id, PREVIOUS)
+        previous = None if value is None else self._key_of(secret_id, value)
+        if (
+            previous is not None
+            and previous.credential.private_key is not None
+            and (current is None or previous.credential.same_user(current.credential))
+        ):
+            logger.warning(
+                "AWSCURRENT holds no privateKey, so AWSPREVIOUS serves: somebody overwrote the secret",
+                extra={"key_version": previous.version_id},
+            )
+            return previous
         # Tells a secret that isn't there from one that was never rotated: the first raises SecretUnavailable.
         self._store.state(secret_id)
         raise InvalidSecret("the secret holds no privateKey yet", remedy="rotate it once, which makes the key")
 
-    def _candidates(self, secret_id: str, tried: set[str]) -> Iterator[VersionedKey]:
-        """The keys of all labelled versions but those tried: labels read afresh, the last one that worked first."""
+    def _candidates(self, secret_id: str, current: VersionedKey, tried: set[str]) -> Iterator[VersionedKey]:
+        """The keys of the labelled versions but those tried: labels read afresh, the last one that worked first.
+
+        Only those that log in as the same user of the same org: the document may have been changed to name another.
+        """
         state = self._store.state(secret_id)
         labelled = [state.version_with(label) for label in (CURRENT, PENDING, PREVIOUS, ROLLED_BACK)]
-        order = [self._last_worked.get(secret_id), *labelled, *state.labels]
-        for version_id in dict.fromkeys(order):
-            if version_id is None or version_id not in state.labels or version_id in tried:
+        last = self._last_worked.get(secret_id)
+        for version_id in dict.fromkeys([last if last in labelled else None, *labelled]):
+            if version_id is None or version_id in tried:
                 continue
             key = self._key_in(secret_id, version_id)
-            if key is not None:
+            if key is not None and key.credential.same_user(current.credential):
                 yield key
 
     def _key_in(self, secret_id: str, version_id: str) -> VersionedKey | None:
         """The key of a version, if it has a usable one."""
         try:
             value = self._store.read(secret_id, version_id=version_id)
-            key = None if value is None else self._key_of(value)
+            key = None if value is None else self._key_of(secret_id, value)
         except (InvalidSecret, HostNotAllowed) as error:
             logger.warning("a labelled version can't be used", extra={"version": version_id, "reason": str(error)})
             return None
         return key if key is not None and key.credential.private_key is not None else None
 
-    def _key_of(self, value: Value) -> VersionedKey:
-        """A version's document, parsed once: what a version id names never changes."""
-        credential = self._parsed.get(value.version_id)
+    def _key_of(self, secret_id: str, value: Value) -> VersionedKey:
+        """A version's document, parsed once: what a version id of a secret names never changes."""
+        name = (secret_id, value.version_id)
+        credential = self._parsed.get(name)
         if credential is None:
             credential = self._parse(value.text)
             while len(self._parsed) >= _KEPT_VERSIONS:
                 del self._parsed[next(iter(self._parsed))]
-            self._parsed[value.version_id] = credential
+            self._parsed[name] = credential
         return VersionedKey(value.version_id, credential)

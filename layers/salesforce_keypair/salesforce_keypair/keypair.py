@@ -53,7 +53,13 @@ class Certificate:
     @classmethod
     def parse(cls, text: str) -> "Certificate":
         """Read PEM, or the base64 of DER or PEM: the forms that Salesforce answers in. Raises UnusableKey."""
-        return cls._of(_load_certificate(text))
+        certificate = _load_certificate(text)
+        try:
+            return cls._of(certificate)
+        except UnusableKey:
+            raise
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise UnusableKey("it holds a key or dates that can't be read, and Salesforce takes RSA only") from error
 
     @classmethod
     def _of(cls, certificate: x509.Certificate) -> "Certificate":
@@ -159,7 +165,7 @@ def _load_certificate(text: str) -> x509.Certificate:
     is_pem = content.lstrip().startswith(b"-----BEGIN ")
     try:
         return x509.load_pem_x509_certificate(content) if is_pem else x509.load_der_x509_certificate(content)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise UnusableKey("it isn't an X.509 certificate") from error
 
 

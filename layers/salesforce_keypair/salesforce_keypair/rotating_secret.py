@@ -39,11 +39,13 @@ class RotatingSecret:
         if not self._state.rotation_enabled:
             raise InvalidRequest("rotation of the secret is off or was cancelled", remedy="turn rotation on first")
         if CURRENT in self.labels:
+            if PENDING in self.labels:
+                self.close()
             return True
         if ROLLED_BACK in self.labels:
             # Killed between the two labels of putting back: the app holds the old certificate already.
             if PENDING in self.labels:
-                self._store.move_label(self._request.secret_id, PENDING, onto=None, off=self._request.version_id)
+                self.close()
             raise RolledBack(
                 "this rotation was undone before, for Salesforce didn't honour its certificate in time",
                 remedy=START_AGAIN,
@@ -55,6 +57,14 @@ class RotatingSecret:
             )
         return False
 
+    def close(self) -> None:
+        """Take AWSPENDING off the version, which ends its rotation.
+
+        Left on a version that is current, it would stay behind when the next document is stored, and a pending version
+        that isn't current keeps rotations from starting.
+        """
+        self._store.move_label(self._request.secret_id, PENDING, onto=None, off=self._request.version_id)
+
     def pending(self) -> Credential | None:
         """The document of the version that is rotated to, if it was stored yet."""
         return self._document(self._request.version_id)
@@ -62,12 +72,24 @@ class RotatingSecret:
     def required_pending(self) -> Credential:
         """The document of the version that is rotated to, with its key. Raises NotPending before createSecret."""
         pending = self.pending()
-        if pending is None or pending.private_key is None:
+        if pending is None:
             raise NotPending(
                 "the pending version holds no key yet",
                 remedy="nothing was changed; createSecret comes first, and Secrets Manager will deliver it",
             )
+        self.required_key(pending)
         return pending
+
+    def required_key(self, pending: Credential) -> None:
+        """Stop where somebody stored a pending document without a key. Raises InvalidSecret."""
+        if pending.private_key is None:
+            raise InvalidSecret(
+                "the pending version holds a document without privateKey, which no rotation stores",
+                remedy=(
+                    f"take {PENDING} off version {self._request.version_id} (update-secret-version-stage), "
+                    f"then {START_AGAIN}"
+                ),
+            )
 
     def current_text(self) -> str | None:
         """The value of AWSCURRENT, unread."""
@@ -99,10 +121,9 @@ class RotatingSecret:
                     remedy="move AWSCURRENT back onto that version, and change single members of its document only",
                 )
 
-    def refuse_changed_settings(self, pending: Credential) -> Credential:
-        """AWSCURRENT, which must still say what the pending version was made from. Raises InvalidSecret."""
-        current = self.current()
-        if not pending.same_settings(current):
+    def refuse_changed_settings(self, pending: Credential, current: Credential) -> None:
+        """Stop unless AWSCURRENT still says what the pending version was made from. Raises InvalidSecret."""
+        if not pending.is_successor_of(current):
             raise InvalidSecret(
                 "the document was changed after this rotation had made its pending version from it",
                 remedy=(
@@ -110,7 +131,6 @@ class RotatingSecret:
                     "then start a new rotation, which begins with the changed document"
                 ),
             )
-        return current
 
     def knows(self, installed: Installed) -> bool:
         """Whether the app's certificate is of any version of the secret, unlabelled ones included."""

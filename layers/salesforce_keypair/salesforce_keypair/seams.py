@@ -1,6 +1,6 @@
 """The outside parties of the rules, each behind one small Protocol."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from salesforce_keypair.credential import Credential
@@ -46,8 +46,8 @@ class AppCertificate(Protocol):
         ...
 
 
-OpenApp = Callable[[Credential, Deadline], AppCertificate]
-"""The app of a credential, as its admin sees it."""
+OpenApp = Callable[[Credential, Sequence[Credential], Deadline], AppCertificate]
+"""The app of a credential, as its admin sees it, or as its own user does who logs in with one of the keys given."""
 
 Prove = Callable[[Credential, Deadline], None]
 """A login over a new connection whose token works; raises where there is none."""

@@ -6,6 +6,7 @@ Values are read by their immutable version id wherever it is known; a label may 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -34,6 +35,8 @@ _REMEDIES = {
     "InvalidRequestException": "see whether the secret is scheduled for deletion or was changed meanwhile",
     "InvalidParameterException": "see whether the secret's labels were moved meanwhile; the next delivery looks again",
 }
+# What the SDK's parser meets in JSON of another shape than it expects; it doesn't check.
+_GARBLED = (AttributeError, KeyError, TypeError, ValueError)
 _PASSING = frozenset({"ThrottlingException", "InternalServiceError", "LimitExceededException", "RequestTimeout"})
 
 
@@ -101,6 +104,8 @@ class SecretsManager:
             raise _unavailable("PutSecretValue", error) from error
         except BotoCoreError as error:
             raise _unreachable("PutSecretValue", error) from error
+        except _GARBLED as error:
+            raise _garbled("PutSecretValue") from error
         return True
 
     def move_label(self, secret_id: str, label: str, *, onto: str | None, off: str | None) -> None:
@@ -123,19 +128,19 @@ class SecretsManager:
     def all_versions(self, secret_id: str) -> list[str]:
         """The ids of all versions that are still kept, unlabelled ones included; the newest first."""
         versions: list[tuple[datetime, str]] = []
-        more: dict[str, str] = {}
+        token: str | None = None
         while True:
-            page = _call(
-                "ListSecretVersionIds",
-                lambda more=more: self._client.list_secret_version_ids(  # type: ignore[misc]  # mypy can't infer it
-                    SecretId=secret_id, IncludeDeprecated=True, **more
-                ),
-            )
-            _check(page, "ARN", "ListSecretVersionIds")
-            versions += ((version["CreatedDate"], version["VersionId"]) for version in page.get("Versions", []))
-            if not page.get("NextToken"):
+            page, token = _call("ListSecretVersionIds", partial(self._page, secret_id, token))
+            versions += page
+            if token is None:
                 return [version_id for _, version_id in sorted(versions, reverse=True)]
-            more = {"NextToken": page["NextToken"]}
+
+    def _page(self, secret_id: str, token: str | None) -> tuple[list[tuple[datetime, str]], str | None]:
+        more: dict[str, Any] = {} if token is None else {"NextToken": token}
+        answer = self._client.list_secret_version_ids(SecretId=secret_id, IncludeDeprecated=True, **more)
+        _check(answer, "ARN", "ListSecretVersionIds")
+        versions = [(version["CreatedDate"], version["VersionId"]) for version in answer.get("Versions", [])]
+        return versions, answer.get("NextToken")
 
     def _read(self, which: dict[str, Any]) -> Value | None:
         try:
@@ -146,6 +151,8 @@ class SecretsManager:
             raise _unavailable("GetSecretValue", error) from error
         except BotoCoreError as error:
             raise _unreachable("GetSecretValue", error) from error
+        except _GARBLED as error:
+            raise _garbled("GetSecretValue") from error
         _check(answer, "VersionId", "GetSecretValue")
         text = answer.get("SecretString")
         if text is None:
@@ -160,16 +167,22 @@ def _call(operation: str, call: Callable[[], Answer]) -> Answer:
         raise _unavailable(operation, error) from error
     except BotoCoreError as error:
         raise _unreachable(operation, error) from error
+    except _GARBLED as error:
+        raise _garbled(operation) from error
 
 
 def _check(answer: Mapping[str, Any], member: str, operation: str) -> None:
     """Raise where an answer isn't one: the SDK makes an empty one of a body that it can't read."""
     if member not in answer:
-        raise SecretUnavailable(
-            f"Secrets Manager's answer to {operation} can't be understood",
-            remedy="try again; if it lasts, see whether a proxy stands in between",
-            retryable=True,
-        )
+        raise _garbled(operation)
+
+
+def _garbled(operation: str) -> SecretUnavailable:
+    return SecretUnavailable(
+        f"Secrets Manager's answer to {operation} can't be understood",
+        remedy="try again; if it lasts, see whether a proxy stands in between",
+        retryable=True,
+    )
 
 
 def _code(error: ClientError) -> str:

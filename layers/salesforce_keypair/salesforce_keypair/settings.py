@@ -9,6 +9,8 @@ from salesforce_keypair.errors import InvalidSettings
 from salesforce_keypair.salesforce.hosts import ExtraHost, Hosts, is_container_host, is_loopback
 
 _MAX_SECONDS = 86_400
+# Of the 900 seconds that Lambda gives a step at most.
+_MAX_SETTLED_SECONDS = 600
 _HOST_PORT = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::([0-9]{1,5}))?")
 _MAX_PORT = 65_535
 
@@ -35,12 +37,19 @@ class Settings:
                 "TOKEN_TABLE is set, and this version doesn't share tokens yet",
                 remedy="remove the variable; each environment then keeps its own tokens in memory",
             )
+        logins = _whole(environ, "SETTLED_LOGINS", default=3, least=1, most=100)
+        interval = _number(environ, "SETTLED_INTERVAL_SECONDS", default=10, least=0)
+        if (logins - 1) * interval > _MAX_SETTLED_SECONDS:
+            raise InvalidSettings(
+                "SETTLED_LOGINS times SETTLED_INTERVAL_SECONDS takes longer than a step may",
+                remedy=f"lower one of them, so that both make at most {_MAX_SETTLED_SECONDS} seconds",
+            )
         return cls(
             secret_ids=secret_ids,
             token_lifetime=_number(environ, "TOKEN_LIFETIME_SECONDS", default=900, least=1),
             settling=_number(environ, "SETTLING_SECONDS", default=720, least=0),
-            settled_logins=_whole(environ, "SETTLED_LOGINS", default=3, least=1, most=100),
-            settled_interval=_number(environ, "SETTLED_INTERVAL_SECONDS", default=10, least=0),
+            settled_logins=logins,
+            settled_interval=interval,
             hosts=_hosts(environ),
         )
 

@@ -12,23 +12,25 @@ from salesforce_keypair.timing import Clock
 CONFIG_SECONDS = 60.0
 # Salesforce counts logins by the hour and blocks for up to one.
 THROTTLED_SECONDS = 900.0
-# After a settling refusal that outlasted a caller's patience, the next ones try once each instead of again and again.
-_IMPATIENT_SECONDS = 10.0
+# While a change spreads: long enough that refused logins don't add up to the hour's limit, short beside the minutes
+# that it takes. Doubles with every round that all keys were refused in.
+FIRST_SETTLING_SECONDS = 1.0
+MOST_SETTLING_SECONDS = 5.0
 
 
 @dataclass(slots=True)
 class _Refused:
-    """What is remembered of a secret's refusals. Times are epoch seconds."""
+    """What is remembered of a secret's refusals since its last login. Times are epoch seconds."""
 
-    since: float
-    """The first settling refusal after the last success."""
-    last: float
     until: float = 0.0
     told: Callable[[], KeyPairError] | None = None
+    settling_since: float | None = None
+    settling_last: float = 0.0
+    settling_pause: float = FIRST_SETTLING_SECONDS
 
 
 class StandingBack:
-    """Remembers refusals by secret, and for how long nobody asks again."""
+    """Remembers refusals by secret, and for how long nobody asks again. `settling` is in seconds."""
 
     def __init__(self, *, settling: float, clock: Clock) -> None:
         self._settling = settling
@@ -43,9 +45,9 @@ class StandingBack:
             raise refused.told()
 
     def may_be_patient(self, secret_id: str) -> bool:
-        """Whether a settling refusal is worth several tries within one request."""
+        """Whether a settling refusal is worth several tries within one request: for the first that meets it."""
         refused = self._refused.get(secret_id)
-        return refused is None or self._clock.time() >= refused.last + _IMPATIENT_SECONDS
+        return refused is None or self._since(refused) is None
 
     def reset(self, secret_id: str) -> None:
         """A login succeeded."""
@@ -53,40 +55,50 @@ class StandingBack:
 
     def after(self, secret_id: str, error: KeyPairError) -> KeyPairError:
         """Note how a login ended, and the error to tell the caller: until when nobody asks, or a change may spread."""
-        now = self._clock.time()
         if isinstance(error, LoginThrottled):
             return self._hold(secret_id, error, THROTTLED_SECONDS)
         if not isinstance(error, LoginRefused):
             return error
         if not error.retryable:
             return self._hold(secret_id, error, CONFIG_SECONDS)
-        refused = self._refused.setdefault(secret_id, _Refused(since=now, last=now))
-        refused.last = now
-        spreads_until = refused.since + self._settling
-        if now >= spreads_until:
-            return self._hold(
-                secret_id,
-                LoginRefused(
-                    f"{error.what}; that has lasted longer than a change takes to spread", remedy=error.remedy
-                ),
-                CONFIG_SECONDS,
+        return self._after_settling(secret_id, error)
+
+    def _after_settling(self, secret_id: str, error: LoginRefused) -> KeyPairError:
+        refused = self._refused.setdefault(secret_id, _Refused())
+        now = self._clock.time()
+        since = self._since(refused)
+        if since is None:
+            since, refused.settling_pause = now, FIRST_SETTLING_SECONDS
+        refused.settling_since, refused.settling_last = since, now
+        spread_by = since + self._settling
+        if now >= spread_by:
+            lasting = LoginRefused(
+                f"{error.what}; that has lasted longer than a change takes to spread", remedy=error.remedy
             )
-        return LoginRefused(
-            f"{error.what}; if the app was just changed, that may spread until {_iso(spreads_until)}",
+            return self._hold(secret_id, lasting, CONFIG_SECONDS)
+        spreading = LoginRefused(
+            f"{error.what}; if the app was just changed, that may spread until {_iso(spread_by)}",
             remedy=error.remedy,
             retryable=True,
         )
+        pause, refused.settling_pause = refused.settling_pause, min(refused.settling_pause * 2, MOST_SETTLING_SECONDS)
+        return self._hold(secret_id, spreading, pause)
+
+    def _since(self, refused: _Refused) -> float | None:
+        """When the refusals that a change may explain began; those of a change long ago don't count."""
+        if refused.settling_since is None or self._clock.time() - refused.settling_last > self._settling:
+            return None
+        return refused.settling_since
 
     def _hold(self, secret_id: str, error: KeyPairError, seconds: float) -> KeyPairError:
-        now = self._clock.time()
-        until = now + seconds
+        until = self._clock.time() + seconds
         kind, what, remedy, retryable = type(error), error.what, error.remedy, error.retryable
 
         def told() -> KeyPairError:
             text = f"{what}; Salesforce isn't asked again before {_iso(until)}"
             return kind(text, remedy=remedy, retryable=retryable)
 
-        refused = self._refused.setdefault(secret_id, _Refused(since=now, last=now))
+        refused = self._refused.setdefault(secret_id, _Refused())
         refused.until = until
         refused.told = told
         return told()

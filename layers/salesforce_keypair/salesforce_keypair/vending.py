@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -18,8 +18,12 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_MIN_TTL_SECONDS = 60
 
-# A login that returned the token already known won't return another one a moment later.
-_NO_GAIN_SECONDS = 30.0
+# A login that returned the token already known won't return another one a moment later, nor one that lives longer.
+NO_GAIN_SECONDS = 30.0
+# With a living token in hand a caller needn't wait longer for the next one.
+RENEWAL_SECONDS = 6.0
+# A renewal that took so long was waiting for somebody who doesn't answer; that isn't tried at every request.
+_SLOW_SECONDS = 3.0
 
 
 class Source(StrEnum):
@@ -93,33 +97,52 @@ class TokenVendor:
         self._cache = cache
         self._token_lifetime = token_lifetime
         self._clock = clock
-        self._no_gain_until: dict[str, float] = {}
+        self._attempts: dict[str, _Attempt] = {}
 
     def vend(self, request: VendRequest, *, deadline: Deadline) -> Vended:
         """A token for the request. Raises what a login ends with, where no living token can stand in."""
         known = self._cache.get(request.secret_id)
-        state = self._state(known, request)
-        if known is not None and not request.force_refresh:
-            if state is TokenState.FRESH:
-                return Vended(known, Source.CACHE)
-            if state is TokenState.STALE and self._clock.time() < self._no_gain_until.get(request.secret_id, 0.0):
-                return Vended(known, Source.STALE)
+        if known is None or self._state(known, request) is TokenState.DEAD:
+            return Vended(self._log_in(request, None, deadline), Source.LOGIN)
+        if request.force_refresh:
+            # Who forces a refresh has seen the known token refused; it would be no help if this fails.
+            return Vended(self._log_in(request, known, deadline), Source.LOGIN)
+        if self._state(known, request) is TokenState.FRESH or self._is_as_good_as_new(known, request):
+            return Vended(known, Source.CACHE)
+        return self._renewed(request, known, deadline)
+
+    def _renewed(self, request: VendRequest, known: Token, deadline: Deadline) -> Vended:
+        """A new token in place of one that still lives, or that one where there is no new one."""
+        attempt = self._attempts.get(request.secret_id)
+        started = self._clock.time()
+        if attempt is not None and started < attempt.not_before:
+            return Vended(known, Source.STALE)
         try:
-            token = self._log_in(request.secret_id, known, deadline)
+            return Vended(self._log_in(request, known, deadline.within(RENEWAL_SECONDS)), Source.LOGIN)
         except KeyPairError as error:
-            # Who forces a refresh has seen the known token refused; it would be no help.
-            if known is None or request.force_refresh or self._state(known, request) is TokenState.DEAD:
+            now = self._clock.time()
+            if self._state(known, request) is TokenState.DEAD:
                 raise
+            if now - started > _SLOW_SECONDS:
+                self._attempts[request.secret_id] = _Attempt(not_before=now + NO_GAIN_SECONDS)
             logger.warning("no new token; the old one is served while it lives", extra={"reason": str(error)})
             return Vended(known, Source.STALE)
-        return Vended(token, Source.LOGIN)
 
-    def _state(self, token: Token | None, request: VendRequest) -> TokenState:
-        if token is None:
-            return TokenState.DEAD
+    def _state(self, token: Token, request: VendRequest) -> TokenState:
         return token.state(self._clock.time(), min_ttl=request.min_ttl)
 
-    def _log_in(self, secret_id: str, known: Token | None, deadline: Deadline) -> Token:
+    def _is_as_good_as_new(self, token: Token, request: VendRequest) -> bool:
+        """Whether the token was got a moment ago for as demanding a request, so that another login gains nothing."""
+        attempt = self._attempts.get(request.secret_id)
+        return (
+            attempt is not None
+            and request.min_ttl <= attempt.min_ttl
+            and token.state(self._clock.time(), min_ttl=0) is TokenState.FRESH
+            and self._clock.time() < attempt.at + NO_GAIN_SECONDS
+        )
+
+    def _log_in(self, request: VendRequest, known: Token | None, deadline: Deadline) -> Token:
+        secret_id = request.secret_id
         self._standing_back.check(secret_id)
         # From before the login: what the token's life is counted from must not be later than its real beginning.
         issued_at = self._clock.time()
@@ -143,11 +166,23 @@ class TokenVendor:
             issued_at=issued_at,
             expires_at=session.expires_at or issued_at + self._token_lifetime,
         )
+        attempt = _Attempt(at=issued_at, min_ttl=request.min_ttl)
         if known is not None and known.value == token.value:
             token = token.first_seen(known)
-            self._no_gain_until[secret_id] = issued_at + _NO_GAIN_SECONDS
+            attempt = replace(attempt, not_before=issued_at + NO_GAIN_SECONDS)
+        self._attempts[secret_id] = attempt
         self._cache.put(secret_id, token)
         return token
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """The last login, or renewal that failed slowly, of a secret. Times are epoch seconds."""
+
+    at: float = 0.0
+    min_ttl: float = -1.0
+    not_before: float = 0.0
+    """When the next renewal is worth trying."""
 
 
 _MEMBERS = frozenset({"secret_id", "min_ttl_seconds", "force_refresh"})
@@ -156,7 +191,8 @@ _KNOWN = f"only {', '.join(sorted(_MEMBERS))} are known"
 
 def _min_ttl(event: Mapping[Any, Any], token_lifetime: float) -> float:
     value = event.get("min_ttl_seconds", min(DEFAULT_MIN_TTL_SECONDS, token_lifetime))
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+    # Compared before anything else is done with it: an integer may be too large to be a float, a float no number.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         raise InvalidRequest("min_ttl_seconds must be a number of seconds", remedy="correct it or leave it out")
     if value > token_lifetime:
         raise InvalidRequest(

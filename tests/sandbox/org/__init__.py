@@ -6,10 +6,10 @@
         app.install(certificate_pem)
         ...  # log in at org.url with app.consumer_key
 
-Everything is controlled through the objects, nothing over HTTP.
+`add_connected_app` makes an app of the older kind. Everything is controlled through the objects, nothing over HTTP.
 """
 
-from tests.sandbox.org.apps import ExternalClientApp, PermittedUsers, Presence
+from tests.sandbox.org.apps import App, PermittedUsers, Presence
 from tests.sandbox.org.certificates import Certificate, CertificateEncoding, CertificateRefusedError
 from tests.sandbox.org.clock import OrgClock
 from tests.sandbox.org.deployments import DeployPace
@@ -18,16 +18,19 @@ from tests.sandbox.org.refusals import REFUSALS, Refusal
 from tests.sandbox.org.request_log import LogEntry, LoginCount
 from tests.sandbox.org.server import EmulatedOrg
 from tests.sandbox.org.state import Org
+from tests.sandbox.org.tls import ThrowAwayAuthority
 from tests.sandbox.org.users import User
+
+# What a test means when it says so; the org keeps both kinds as one.
 
 __all__ = [
     "REFUSALS",
+    "App",
     "Certificate",
     "CertificateEncoding",
     "CertificateRefusedError",
     "DeployPace",
     "EmulatedOrg",
-    "ExternalClientApp",
     "Kind",
     "LogEntry",
     "LoginCount",
@@ -36,5 +39,6 @@ __all__ = [
     "PermittedUsers",
     "Presence",
     "Refusal",
+    "ThrowAwayAuthority",
     "User",
 ]

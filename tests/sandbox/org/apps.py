@@ -1,4 +1,4 @@
-"""An External Client App as the org keeps it: its policies, its certificate and the component that deploys write."""
+"""An app as the org keeps it: its policies, its certificate and the component that deploys write."""
 
 import threading
 from collections import deque
@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
 
+from tests.sandbox.org.app_kinds import EXTERNAL_CLIENT_APP_KIND, AppKind
 from tests.sandbox.org.certificates import Certificate, CertificateEncoding
 from tests.sandbox.org.clock import OrgClock
 from tests.sandbox.org.ids import new_id, random_text
+from tests.sandbox.org.metadata_types import EXTERNAL_CLIENT_APP, MetadataType
 from tests.sandbox.org.refusals import INVALID_ASSERTION, Refusal
 from tests.sandbox.org.spreading import AtOnce, CertificateHistory, Honoured, Spreading
 from tests.sandbox.org.users import User
@@ -35,7 +37,7 @@ class PermittedUsers(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SettingsWrite:
-    """What one deploy makes of the global OAuth settings: all of it, since a write leaves nothing of what was."""
+    """What one deploy makes of an app's component: all of it, since a write leaves nothing of what was."""
 
     elements: tuple[Element, ...]
     certificate: Certificate | None
@@ -43,47 +45,34 @@ class SettingsWrite:
     rotate_consumer_secret: bool = False
 
 
-def default_elements(name: str, *, jwt_access_tokens: bool, client_credentials: bool) -> tuple[Element, ...]:
-    """Global OAuth settings as Setup makes them, without what the org itself answers for."""
-
-    def flag(value: bool) -> str:
-        return str(value).lower()
-
-    id_token = (
-        Element("idTokenAudience", f"https://{name.lower()}.example/?a=1&b=2"),
-        Element("idTokenIncludesAttributes", "true"),
-        Element("idTokenIncludesCustomPerms", "false"),
-        Element("idTokenIncludesStandardClaims", "true"),
-        Element("idTokenValidityInMinutes", "2"),
-    )
-    return (
-        Element("callbackUrl", f"https://{name.lower()}.example/callback\nhttps://localhost/callback"),
-        Element("externalClientApplication", name),
-        Element("idTokenConfig", children=id_token),
-        Element("isClientCredentialsFlowEnabled", flag(client_credentials)),
-        Element("isCodeCredFlowEnabled", "false"),
-        Element("isConsumerSecretOptional", "false"),
-        Element("isIntrospectAllTokens", "false"),
-        Element("isNamedUserJwtEnabled", flag(jwt_access_tokens)),
-        Element("isPkceRequired", "true"),
-        Element("isRefreshTokenRotationEnabled", "true"),
-        Element("isSecretRequiredForRefreshToken", "true"),
-        Element("label", f"{name} <global> OAuth & settings"),
-    )
-
-
 def _new_consumer_key() -> str:
     return "3MVG9" + random_text(80)
 
 
-@dataclass(eq=False)
-class ExternalClientApp:
-    """One app. Its attributes may be changed while the org runs; `spreading` holds for changes made from then on.
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One metadata component as a read answers it."""
 
-    `next_spreadings` are taken first, one for each change. `sticky_servers` binds a connection to one server, where
-    otherwise each request meets another. `reuses_session` lets a second login of a user return the session it has.
+    metadata_type: MetadataType
+    full_name: str
+    record_id: str
+    elements: tuple[Element, ...]
+
+    @property
+    def file_name(self) -> str:
+        return self.metadata_type.file_name(self.full_name)
+
+
+@dataclass(eq=False)
+class App:
+    """One app of either kind. Its attributes may be changed while the org runs.
+
+    `spreading` holds for changes made from then on; `next_spreadings` are taken first, one for each change.
+    `sticky_servers` binds a connection to one server, where otherwise each request meets another. `reuses_session` lets
+    a second login of a user return the session it has.
     """
 
+    kind: AppKind
     name: str
     full_name: str
     clock: OrgClock
@@ -106,10 +95,14 @@ class ExternalClientApp:
     reuses_session: bool = False
     consumer_key: str = field(default_factory=_new_consumer_key)
     consumer_secret: str = field(default_factory=lambda: random_text(64), repr=False)
-    component_id: str = field(default_factory=lambda: new_id("0xJ"))
+    component_id: str = field(init=False)
     app_id: str = field(default_factory=lambda: new_id("0xI"))
     used_jtis: set[str] = field(default_factory=set, repr=False)
     _history: CertificateHistory = field(default_factory=CertificateHistory, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.component_id = new_id(self.kind.id_prefix)
+        self.scopes = self.kind.scopes(self.elements) or self.scopes
 
     def approve(self, *users: User) -> None:
         """Pre-authorise users, as a permission set of the app's policy would."""
@@ -126,6 +119,9 @@ class ExternalClientApp:
     def write(self, write: SettingsWrite, at: float) -> None:
         """Carry out a deploy that took effect at that time of the org's clock."""
         self.elements = write.elements
+        scopes = self.kind.scopes(write.elements)
+        if scopes is not None:
+            self.scopes = scopes
         if write.rotate_consumer_key:
             self.consumer_key = _new_consumer_key()
         if write.rotate_consumer_secret:
@@ -151,31 +147,36 @@ class ExternalClientApp:
         certificate = self.certificate
         return certificate.fingerprint if certificate else None
 
+    @property
+    def exists(self) -> bool:
+        return self.presence is Presence.INSTALLED
+
     def component(self) -> tuple[Element, ...]:
-        """The global OAuth settings as a read answers them, in the order of the names as the WSDL has them."""
+        """The elements of the component that holds the certificate, as a read answers them."""
         with self.lock:
             certificate = self.certificate
             text = certificate.written(self.certificate_encoding) if certificate else None
-            answered = [
-                *self.elements,
-                Element("consumerKey", self.consumer_key),
-                Element("shouldRotateConsumerKey", "false"),
-                Element("shouldRotateConsumerSecret", "false"),
-            ]
+            credentials = [Element("consumerKey", self.consumer_key)]
             if text is not None:
-                answered.append(Element("certificate", text))
+                credentials.append(Element("certificate", text))
             if self.answers_consumer_secret:
-                answered.append(Element("consumerSecret", self.consumer_secret))
-            return tuple(sorted(answered, key=lambda element: element.name))
+                credentials.append(Element("consumerSecret", self.consumer_secret))
+            return self.kind.answered(self.elements, credentials)
 
-    def header_component(self) -> tuple[Element, ...]:
-        """The ExternalClientApplication that the settings belong to."""
-        return (
+    def components(self) -> tuple[Component, ...]:
+        """All components that the app consists of; none where the org doesn't have it."""
+        if not self.exists:
+            return ()
+        settings = Component(self.kind.component, self.full_name, self.component_id, self.component())
+        if self.kind is not EXTERNAL_CLIENT_APP_KIND:
+            return (settings,)
+        header = (
             Element("contactEmail", "integration@example.com"),
             Element("distributionState", "Local"),
             Element("isProtected", "false"),
             Element("label", self.name),
         )
+        return Component(EXTERNAL_CLIENT_APP, self.name, self.app_id, header), settings
 
     @property
     def issues_jwt_access_tokens(self) -> bool:
@@ -183,10 +184,11 @@ class ExternalClientApp:
 
     @property
     def allows_client_credentials(self) -> bool:
-        return self._flag("isClientCredentialsFlowEnabled")
+        return self._flag(self.kind.client_credentials_flag)
 
     def _flag(self, name: str) -> bool:
-        return any(element.name == name and element.text == "true" for element in self.elements)
+        flags = self.kind.credentials(self.elements)
+        return any(element.name == name and element.text in {"true", "1"} for element in flags)
 
     def _take_spreading(self) -> Spreading:
         return self.next_spreadings.popleft() if self.next_spreadings else self.spreading

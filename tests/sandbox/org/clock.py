@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 
 class OrgClock:
@@ -17,3 +18,8 @@ class OrgClock:
     def advance(self, seconds: float) -> None:
         """Let that many seconds pass at once, for the org alone."""
         self.offset += seconds
+
+
+def timestamp(epoch: float) -> str:
+    """A time as the Metadata API writes it."""
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

@@ -6,10 +6,9 @@ import json
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-from tests.sandbox.org.deployments import Deployment, DeployOptions
+from tests.sandbox.org.deploy_report import deploy_report
+from tests.sandbox.org.deployments import DeployOptions
 from tests.sandbox.org.exchange import Reply, Request, json_reply, rest_reply
-from tests.sandbox.org.metadata_types import GLOBAL_OAUTH_SETTINGS
-from tests.sandbox.org.package import Problem
 from tests.sandbox.org.rest_endpoint import NOT_FOUND, rest_session
 from tests.sandbox.org.sessions import Session
 from tests.sandbox.org.state import Org
@@ -32,7 +31,7 @@ def submit(org: Org, request: Request, version: int) -> Reply:
         options = _options(json.loads(description))
     except (ValueError, TypeError) as error:
         return rest_reply(400, "JSON_PARSER_ERROR", f"deployOptions can't be read: {error}")
-    deployment = org.deployments.submit(archive, options, org.clock.now())
+    deployment = org.deployments.submit(archive, options, org.clock.now(), session.user.user_id)
     outcome = "rehearsal taken" if options.check_only else "deploy taken"
     result = {"id": deployment.deployment_id, "status": "Pending", "done": False, "success": False}
     body = {
@@ -52,8 +51,7 @@ def poll(org: Org, request: Request, version: int, deployment_id: str) -> Reply:
     deployment = org.deployments.find(deployment_id)
     if deployment is None:
         return NOT_FOUND
-    result = _result(org, deployment, details=request.query.get("includeDetails") == "true")
-    deployment.polls += 1
+    result = deploy_report(org, deployment, details=request.query.get("includeDetails") == "true")
     body = {"id": deployment.deployment_id, "validatedDeployRequestId": None, "deployResult": result}
     return json_reply(body, outcome=str(result["status"]), username=session.user.username)
 
@@ -87,55 +85,3 @@ def _options(description: object) -> DeployOptions:
         if not isinstance(value, bool):
             raise TypeError(f"{name} is not a boolean")
     return DeployOptions(flags["checkOnly"], flags["singlePackage"], flags["allowMissingFiles"])
-
-
-def _result(org: Org, deployment: Deployment, *, details: bool) -> dict[str, object]:
-    status = deployment.status(org.clock.now())
-    outcome = deployment.outcome if status in {"Succeeded", "Failed"} else None
-    result: dict[str, object] = {
-        "id": deployment.deployment_id,
-        "checkOnly": deployment.options.check_only,
-        "rollbackOnError": True,
-        "status": status,
-        "done": outcome is not None,
-        "success": outcome is not None and outcome.success,
-        "numberComponentErrors": len(outcome.problems) if outcome else 0,
-        "numberComponentsDeployed": len(outcome.full_names) if outcome else 0,
-        "numberComponentsTotal": len(outcome.problems) + len(outcome.full_names) if outcome else 0,
-        "errorMessage": outcome.error_message if outcome else None,
-        "errorStatusCode": "UNKNOWN_EXCEPTION" if outcome and outcome.error_message else None,
-    }
-    if details:
-        failures = [_failure(problem) for problem in outcome.problems] if outcome else []
-        as_object = org.deployments.failures_as_object and len(failures) == 1
-        result["details"] = {
-            "componentFailures": failures[0] if as_object else failures,
-            "componentSuccesses": [_success(name) for name in outcome.full_names] if outcome else [],
-        }
-    return result
-
-
-def _failure(problem: Problem) -> dict[str, object]:
-    return {
-        "componentType": problem.component_type,
-        "fileName": problem.file_name,
-        "fullName": problem.full_name,
-        "problem": problem.problem,
-        "problemType": "Error",
-        "success": False,
-        "changed": False,
-        "lineNumber": None,
-        "columnNumber": None,
-    }
-
-
-def _success(full_name: str) -> dict[str, object]:
-    return {
-        "componentType": GLOBAL_OAUTH_SETTINGS.name,
-        "fileName": GLOBAL_OAUTH_SETTINGS.file_name(full_name),
-        "fullName": full_name,
-        "problem": None,
-        "problemType": None,
-        "success": True,
-        "changed": True,
-    }

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.sandbox.org.apps import ExternalClientApp
+from tests.sandbox.org.apps import App
 from tests.sandbox.org.ids import new_id
 from tests.sandbox.org.package import InvalidPackageError, Package, Problem
 
@@ -35,11 +35,20 @@ class DeployOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A component that a deploy wrote, or would have written had it been more than a rehearsal."""
+
+    component_type: str
+    file_name: str
+    full_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeployOutcome:
     """How a deploy ended."""
 
     problems: tuple[Problem, ...] = ()
-    full_names: tuple[str, ...] = ()
+    written: tuple[Written, ...] = ()
     error_message: str | None = None
 
     @property
@@ -55,6 +64,7 @@ class Deployment:
     options: DeployOptions
     pace: DeployPace
     submitted_at: float
+    user_id: str
     deployment_id: str = field(default_factory=lambda: new_id("0Af"))
     polls: int = 0
     outcome: DeployOutcome | None = None
@@ -77,7 +87,7 @@ class Deployment:
 class Deployments:
     """The org's deploys, and how the next ones behave. The caller holds the org's lock."""
 
-    def __init__(self, apps: Sequence[ExternalClientApp]) -> None:
+    def __init__(self, apps: Sequence[App]) -> None:
         self.pace = DeployPace()
         self.failures_as_object = False
         self.pretend_success = 0
@@ -89,8 +99,9 @@ class Deployments:
         """Let the next deploy, or the next rehearsal, fail as a whole with that errorMessage."""
         self._failures[check_only].append(error_message)
 
-    def submit(self, archive: bytes, options: DeployOptions, now: float) -> Deployment:
-        deployment = Deployment(archive, options, self.pace, now)
+    def submit(self, archive: bytes, options: DeployOptions, now: float, user_id: str) -> Deployment:
+        """Take a package in for that user."""
+        deployment = Deployment(archive, options, self.pace, now, user_id)
         self._deployments[deployment.deployment_id] = deployment
         return deployment
 
@@ -124,4 +135,9 @@ class Deployments:
             else:
                 for planned in verdict.planned:
                     planned.app.write(planned.write, deployment.due)
-        return DeployOutcome(verdict.problems, tuple(planned.app.full_name for planned in verdict.planned))
+        return DeployOutcome(verdict.problems, tuple(_written(planned.app) for planned in verdict.planned))
+
+
+def _written(app: App) -> Written:
+    component = app.kind.component
+    return Written(component.name, component.file_name(app.full_name), app.full_name)

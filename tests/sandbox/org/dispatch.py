@@ -18,9 +18,10 @@ _POLL = re.compile(_DATA + r"/metadata/deployRequest/(?P<id>[A-Za-z0-9]+)/?")
 _ROUTES: tuple[tuple[Kind, str, re.Pattern[str]], ...] = (
     (Kind.TOKEN, "POST", re.compile(r"/services/oauth2/token")),
     (Kind.REVOKE, "POST", re.compile(r"/services/oauth2/revoke")),
-    (Kind.SOAP, "POST", re.compile(r"/services/Soap/m/(?P<version>[^/]*)/?")),
+    (Kind.SOAP, "POST", re.compile(r"/services/Soap/m/(?P<version>[^/]*)(/.*)?")),
     (Kind.DEPLOY, "POST", re.compile(_DATA + r"/metadata/deployRequest/?")),
     (Kind.POLL, "GET", _POLL),
+    (Kind.QUERY, "GET", re.compile(_DATA + r"/query/?")),
     (Kind.LIVENESS, "GET", re.compile(_DATA + r"/?")),
     (Kind.VERSIONS, "GET", re.compile(r"/services/data/?")),
 )
@@ -95,6 +96,8 @@ def _act(org: Org, request: Request, kind: Kind, found: dict[str, str]) -> Reply
             return deploy_endpoint.submit(org, request, int(found["version"]))
         case Kind.POLL:
             return deploy_endpoint.poll(org, request, int(found["version"]), found["id"])
+        case Kind.QUERY:
+            return rest_endpoint.query(org, request, int(found["version"]))
         case Kind.LIVENESS:
             return rest_endpoint.liveness(org, request, int(found["version"]))
         case _:

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     DEPLOY = "deploy"
     POLL = "poll"
     LIVENESS = "liveness"
+    QUERY = "query"
     VERSIONS = "versions"
     OTHER = "other"
 

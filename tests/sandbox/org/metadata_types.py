@@ -23,4 +23,5 @@ EXTERNAL_CLIENT_APP = MetadataType("ExternalClientApplication", "externalClientA
 GLOBAL_OAUTH_SETTINGS = MetadataType(
     "ExtlClntAppGlobalOauthSettings", "extlClntAppGlobalOauthSets", "ecaGlblOauth", since=60
 )
-METADATA_TYPES = {kind.name: kind for kind in (EXTERNAL_CLIENT_APP, GLOBAL_OAUTH_SETTINGS)}
+CONNECTED_APP = MetadataType("ConnectedApp", "connectedApps", "connectedApp", since=29)
+METADATA_TYPES = {kind.name: kind for kind in (CONNECTED_APP, EXTERNAL_CLIENT_APP, GLOBAL_OAUTH_SETTINGS)}

@@ -6,7 +6,7 @@ from functools import cached_property
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.sandbox.org.apps import ExternalClientApp
+from tests.sandbox.org.apps import App
 from tests.sandbox.org.ids import random_text
 from tests.sandbox.org.users import User
 
@@ -17,7 +17,7 @@ class Session:
 
     token: str = field(repr=False)
     user: User
-    app: ExternalClientApp
+    app: App
     scopes: frozenset[str]
     is_jwt: bool
     timeout: float
@@ -39,7 +39,7 @@ class Sessions:
         self._issuer = issuer
         self._sessions: dict[str, Session] = {}
 
-    def open(self, user: User, app: ExternalClientApp, now: float) -> Session:
+    def open(self, user: User, app: App, now: float) -> Session:
         """A session for a login that was accepted: a new one, or the user's own where the app hands it out again."""
         if app.reuses_session:
             for session in self._sessions.values():
@@ -77,7 +77,7 @@ class Sessions:
     def _signing_key(self) -> rsa.RSAPrivateKey:
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
-    def _jwt(self, user: User, app: ExternalClientApp, now: float, expires_at: float) -> str:
+    def _jwt(self, user: User, app: App, now: float, expires_at: float) -> str:
         claims = {
             "iss": self._issuer,
             "aud": [self._issuer],

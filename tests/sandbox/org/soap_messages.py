@@ -1,13 +1,32 @@
 """SOAP envelopes as the org writes them."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from tests.sandbox.org.exchange import Reply
+from tests.sandbox.org.users import User
 from tests.sandbox.org.xmltree import INSTANCE_NAMESPACE, METADATA_NAMESPACE, Element
 
 SOAP_NAMESPACE = "http://schemas.xmlsoap.org/soap/envelope/"
-
 _CONTENT_TYPE = "text/xml;charset=utf-8"
+
+
+class SoapFaultError(Exception):
+    """A call that is answered by a fault; `code` gets the prefix of Salesforce's own codes unless it has one."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code if ":" in code else f"sf:{code}"
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class SoapCall:
+    """A call that was let in: its element, who makes it, at which API version."""
+
+    element: Element
+    user: User
+    version: int
 
 
 def answer_reply(call: str, result: Iterable[Element], *, username: str | None = None) -> Reply:

@@ -3,7 +3,7 @@
 from urllib.parse import urlencode
 
 from tests.sandbox.org import refusals
-from tests.sandbox.org.apps import ExternalClientApp, PermittedUsers, Presence
+from tests.sandbox.org.apps import App, PermittedUsers, Presence
 from tests.sandbox.org.assertion import Assertion, MalformedAssertionError
 from tests.sandbox.org.exchange import Reply, Request, json_reply, oauth_reply
 from tests.sandbox.org.refusals import Refusal
@@ -63,17 +63,19 @@ def _jwt_bearer(org: Org, request: Request, text: str) -> Reply:
     return _accept(org, app, user)
 
 
-def _refuse_app(org: Org, request: Request, app: ExternalClientApp, assertion: Assertion) -> Refusal | None:
+def _refuse_app(org: Org, request: Request, app: App, assertion: Assertion) -> Refusal | None:
     if org.locked:
         return refusals.INACTIVE_ORG
-    # An External Client App isn't known at the generic hosts, by token host or by audience.
     audience_hosts = {audience.removeprefix("https://").rstrip("/") for audience in assertion.audiences}
-    if _at_generic_host(request) or audience_hosts & GENERIC_HOSTS:
+    if not app.kind.known_at_generic_hosts and (_at_generic_host(request) or audience_hosts & GENERIC_HOSTS):
         return refusals.APP_NOT_FOUND
+    # login. serves production orgs and test. serves sandboxes: which of them is this org's, only the test knows.
+    if _at_generic_host(request) and f"https://{_host(request)}" not in org.accepted_audiences:
+        return refusals.WRONG_DOMAIN
     return _ABSENCE.get(app.presence)
 
 
-def _refuse_assertion(org: Org, request: Request, app: ExternalClientApp, assertion: Assertion) -> Refusal | None:
+def _refuse_assertion(org: Org, request: Request, app: App, assertion: Assertion) -> Refusal | None:
     if not assertion.is_signed_by(org.honoured(app, request.connection)):
         return app.wrong_key_refusal
     if assertion.expires_at is None:
@@ -90,7 +92,7 @@ def _refuse_assertion(org: Org, request: Request, app: ExternalClientApp, assert
     return None
 
 
-def _refuse_user(org: Org, app: ExternalClientApp, user: User | None) -> Refusal | None:
+def _refuse_user(org: Org, app: App, user: User | None) -> Refusal | None:
     if user is None:
         return refusals.USER_NOT_APPROVED
     if user.frozen:
@@ -105,7 +107,7 @@ def _refuse_user(org: Org, app: ExternalClientApp, user: User | None) -> Refusal
     return _refuse_login(org, app, user)
 
 
-def _refuse_login(org: Org, app: ExternalClientApp, user: User) -> Refusal | None:
+def _refuse_login(org: Org, app: App, user: User) -> Refusal | None:
     if not user.ip_in_range and not app.relaxes_ip:
         return refusals.IP_RESTRICTED
     if org.login_needs_api_enabled and not user.api_enabled:
@@ -128,7 +130,7 @@ def _client_credentials(org: Org, request: Request, consumer_key: str, consumer_
     return _accept(org, app, user)
 
 
-def _refuse_client(org: Org, request: Request, app: ExternalClientApp | None, consumer_secret: str) -> Refusal | None:
+def _refuse_client(org: Org, request: Request, app: App | None, consumer_secret: str) -> Refusal | None:
     if _at_generic_host(request):
         return refusals.WRONG_DOMAIN
     if org.locked:
@@ -144,7 +146,7 @@ def _refuse_client(org: Org, request: Request, app: ExternalClientApp | None, co
     return None if app.scopes - _REFRESH_SCOPES else refusals.NO_VALID_SCOPES
 
 
-def _accept(org: Org, app: ExternalClientApp, user: User) -> Reply:
+def _accept(org: Org, app: App, user: User) -> Reply:
     session = org.sessions.open(user, app, org.clock.now())
     body = {
         "access_token": session.token,
@@ -157,4 +159,8 @@ def _accept(org: Org, app: ExternalClientApp, user: User) -> Reply:
 
 
 def _at_generic_host(request: Request) -> bool:
-    return request.header("Host").partition(":")[0].lower() in GENERIC_HOSTS
+    return _host(request) in GENERIC_HOSTS
+
+
+def _host(request: Request) -> str:
+    return request.header("Host").partition(":")[0].lower()

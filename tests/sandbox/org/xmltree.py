@@ -1,5 +1,6 @@
 """A metadata component as an ordered tree, kept element for element so that tests can see what a write lost."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element as ParsedElement
 from xml.etree.ElementTree import ParseError
@@ -33,6 +34,29 @@ class Element:
     def child(self, name: str) -> "Element | None":
         return next((child for child in self.children if child.name == name), None)
 
+    def child_text(self, name: str) -> str:
+        """The text of a child; empty where there is none."""
+        return next((child.text for child in self.children if child.name == name), "")
+
+
+def elements_of(values: Mapping[str, object]) -> tuple[Element, ...]:
+    """What a JSON object says, as elements in the order of the names, which is the WSDL's; None is left out."""
+    return tuple(element for name in sorted(values) for element in _elements_named(name, values[name]))
+
+
+def _elements_named(name: str, value: object) -> tuple[Element, ...]:
+    match value:
+        case None:
+            return ()
+        case bool():
+            return (Element(name, str(value).lower()),)
+        case list():
+            return tuple(element for item in value for element in _elements_named(name, item))
+        case dict():
+            return (Element(name, children=elements_of(value)),)
+        case _:
+            return (Element(name, str(value)),)
+
 
 def parse_xml(document: bytes) -> ParsedElement:
     """Parse what a client sent; raises InvalidXmlError, for entities and document types too."""
@@ -43,12 +67,12 @@ def parse_xml(document: bytes) -> ParsedElement:
     return root
 
 
-def to_element(parsed: ParsedElement) -> Element:
-    """Convert parsed XML; raises InvalidXmlError for an element outside the metadata namespace."""
+def to_element(parsed: ParsedElement, *, bare: bool = False) -> Element:
+    """Convert parsed XML; raises InvalidXmlError for an element of another namespace, or of none unless `bare`."""
     namespace, _, name = parsed.tag.rpartition("}")
-    if namespace != "{" + METADATA_NAMESPACE:
+    if namespace != "{" + METADATA_NAMESPACE and not (bare and not namespace):
         raise InvalidXmlError(f"Element {parsed.tag} is not in namespace {METADATA_NAMESPACE}")
-    children = tuple(to_element(child) for child in parsed)
+    children = tuple(to_element(child, bare=bare) for child in parsed)
     attributes = tuple((_prefixed(attribute), value) for attribute, value in parsed.attrib.items())
     return Element(name, "" if children else parsed.text or "", children, attributes)
 

@@ -13,7 +13,8 @@ from xml.etree.ElementTree import Element, tostring
 from salesforce_keypair.errors import InstallationRefused
 from salesforce_keypair.keypair import MAX_CERTIFICATE_BYTES, Certificate, UnusableKey
 from salesforce_keypair.redaction import foreign_words
-from salesforce_keypair.salesforce.metadata import READ_AT_ONCE, MetadataApi, as_file, element, local_name, new_element
+from salesforce_keypair.salesforce.component import as_file, element, local_name, new_element
+from salesforce_keypair.salesforce.metadata import READ_AT_ONCE, MetadataApi
 from salesforce_keypair.timing import Clock
 
 logger = logging.getLogger(__name__)
@@ -31,18 +32,30 @@ class AppKind:
     metadata_type: str
     file: str
     app_member: str
+    """The member that names the app: its own full name, or the app that the component belongs to."""
+    certificate_holder: str | None
+    """The member inside which the certificate is; none where it is in the component itself."""
     never_sent: frozenset[str]
-    """Salesforce refuses a component that names them."""
+    """Beside the certificate; Salesforce refuses a component that names them."""
     sent_as_false: tuple[str, ...]
-    """True would make Salesforce issue a new consumer key or secret."""
+    """Beside the certificate; true would make Salesforce issue a new consumer key or secret."""
 
 
 EXTERNAL_CLIENT_APP = AppKind(
     metadata_type="ExtlClntAppGlobalOauthSettings",
     file="extlClntAppGlobalOauthSets/{full_name}.ecaGlblOauth",
     app_member="externalClientApplication",
+    certificate_holder=None,
     never_sent=frozenset({"consumerKey", "consumerSecret"}),
     sent_as_false=("shouldRotateConsumerKey", "shouldRotateConsumerSecret"),
+)
+CONNECTED_APP = AppKind(
+    metadata_type="ConnectedApp",
+    file="connectedApps/{full_name}.connectedApp",
+    app_member="fullName",
+    certificate_holder="oauthConfig",
+    never_sent=frozenset({"consumerKey", "consumerSecret"}),
+    sent_as_false=(),
 )
 
 
@@ -66,7 +79,7 @@ class AppCertificate:
 
     def installed(self) -> Installed:
         """What the app holds now."""
-        return _installed_in(self._read())
+        return self._installed_in(self._read())
 
     def replace(self, certificate: Certificate) -> None:
         """Put a certificate into the app and nothing else: rehearse, deploy, read back and compare."""
@@ -86,7 +99,7 @@ class AppCertificate:
                 check_only=check_only,
             )
         after = self._read_back(certificate)
-        changed = self._differences(before, after)
+        changed = self._differences(before, after, certificate)
         if changed:
             logger.warning(
                 "other settings of the app changed while its certificate was replaced: compare them in Setup",
@@ -98,7 +111,7 @@ class AppCertificate:
             if attempt:
                 self._clock.sleep(_READ_BACK_SECONDS)
             record = self._read()
-            installed = _installed_in(record)
+            installed = self._installed_in(record)
             if not installed.shown or certificate.same_key(installed.certificate):
                 return record
         raise InstallationRefused(
@@ -125,7 +138,9 @@ class AppCertificate:
         )
 
     def _candidates(self) -> list[Element]:
-        """The components among which the app's is: its full name varies, and a list doesn't say whose each is."""
+        """The components among which the app's is: where the full name varies, a list doesn't say whose each is."""
+        if self._kind.app_member == "fullName":
+            return self._api.read(self._kind.metadata_type, [self._app_name])
         names = [name for name in self._api.full_names(self._kind.metadata_type) if _FULL_NAME.fullmatch(name)]
         # Those named after the app first: in an org with many apps one read is then enough.
         names.sort(key=lambda name: (not name.lower().startswith(self._app_name.lower()), name))
@@ -141,22 +156,44 @@ class AppCertificate:
 
     def _with_certificate(self, record: Element, certificate: Certificate) -> Element:
         component = as_file(record, self._kind.metadata_type)
-        for member in list(component):
+        holder = self._holder(component)
+        if holder is None:
+            raise InstallationRefused(
+                f"the app {self._app_name} has no OAuth settings to put a certificate in",
+                remedy="enable OAuth in the app",
+            )
+        for member in list(holder):
             if local_name(member) in self._kind.never_sent:
-                component.remove(member)
-        _set(component, "certificate", certificate.pem)
+                holder.remove(member)
+        _set(holder, "certificate", certificate.pem)
         for name in self._kind.sent_as_false:
-            _set(component, name, "false")
+            _set(holder, name, "false")
         return component
 
-    def _differences(self, before: Element, after: Element) -> list[str]:
-        ours = {"certificate", *self._kind.sent_as_false}
-        texts = [
-            sorted((local_name(member), tostring(member)) for member in as_file(record, self._kind.metadata_type))
+    def _holder(self, component: Element) -> Element | None:
+        """The element that the certificate is a member of."""
+        if self._kind.certificate_holder is None:
+            return component
+        return element(component, self._kind.certificate_holder)
+
+    def _installed_in(self, record: Element) -> Installed:
+        holder = self._holder(record)
+        member = None if holder is None else element(holder, "certificate")
+        text = "" if member is None else (member.text or "").strip()
+        if not text:
+            return Installed(shown=False, certificate=None)
+        try:
+            return Installed(shown=True, certificate=Certificate.parse(text))
+        except UnusableKey:
+            return Installed(shown=True, certificate=None)
+
+    def _differences(self, before: Element, after: Element, certificate: Certificate) -> list[str]:
+        """The names of the members that differ, the certificate apart."""
+        first, second = (
+            {(local_name(member), tostring(member)) for member in self._with_certificate(record, certificate)}
             for record in (before, after)
-        ]
-        different = {name for name, _ in set(texts[0]) ^ set(texts[1])}
-        return sorted(foreign_words(name) for name in different - ours)
+        )
+        return sorted({foreign_words(name) for name, _ in first ^ second})
 
 
 def _set(component: Element, name: str, text: str) -> None:
@@ -167,17 +204,6 @@ def _set(component: Element, name: str, text: str) -> None:
         return
     place = sum(1 for other in component if local_name(other) < name)
     component.insert(place, new_element(name, text))
-
-
-def _installed_in(record: Element) -> Installed:
-    member = element(record, "certificate")
-    text = "" if member is None else (member.text or "").strip()
-    if not text:
-        return Installed(shown=False, certificate=None)
-    try:
-        return Installed(shown=True, certificate=Certificate.parse(text))
-    except UnusableKey:
-        return Installed(shown=True, certificate=None)
 
 
 def _full_name_of(record: Element) -> str:

@@ -1,6 +1,5 @@
 """Logging in: an assertion or a client secret becomes a session, and a session is seen to work."""
 
-import json
 import uuid
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -16,6 +15,7 @@ from salesforce_keypair.errors import (
     SalesforceError,
     SalesforceUnavailable,
 )
+from salesforce_keypair.json_text import parse_json
 from salesforce_keypair.keypair import PrivateKey
 from salesforce_keypair.redaction import foreign_words
 from salesforce_keypair.salesforce.hosts import Hosts, Origin
@@ -28,7 +28,11 @@ TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path, not a password
 ASSERTION_SECONDS = 180
 # A reply's Date that is further off than this is a wrong clock; less is the network's and the rounding's.
 CLOCK_TOLERANCE_SECONDS = 60
+# The longest session that an org can set.
+MAX_SESSION_SECONDS = 86_400.0
 
+_NEW_DOMAIN = "set baseUri to the org's present My Domain; it may have been renamed"
+_END_OF_TIME = 253_402_300_800.0  # the year 10000
 _REFUSING = frozenset({400, 401, 403})
 _ID_LENGTH = 15  # the case-sensitive part; the 18-character form adds a checksum
 
@@ -170,21 +174,24 @@ class SalesforceLogin:
     def _expiry_of(self, access_token: str, answer: Answer) -> float | None:
         try:
             claims = jwt.decode(access_token, options={"verify_signature": False, "verify_exp": False})
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, ValueError, RecursionError):
             return None  # opaque, as most are
         expiry = claims.get("exp")
-        if isinstance(expiry, bool) or not isinstance(expiry, (int, float)):
+        if isinstance(expiry, bool) or not isinstance(expiry, (int, float)) or not 0 < expiry < _END_OF_TIME:
             return None
         # By their clock; what is left of it is the same by ours.
         now = self._clock.time()
-        return now + (expiry - (_date_of(answer) or now + self._clock_offset))
+        theirs = _date_of(answer) or now + self._clock_offset
+        if expiry <= theirs:
+            raise _garbled("a token that has expired already")
+        return now + (min(expiry, theirs + MAX_SESSION_SECONDS) - theirs)
 
 
 def _no_token(answer: Answer, *, grant: Grant, who: str, sent: tuple[str, ...]) -> SalesforceError:
     if answer.is_redirect:
         return LoginRefused(
             f"the token endpoint answered {who} with a redirect, which isn't followed",
-            remedy="set baseUri to the org's present My Domain; it may have been renamed",
+            remedy=_NEW_DOMAIN,
         )
     said = _refusal_in(answer)
     if said is not None:
@@ -204,8 +211,8 @@ def _refusal_in(answer: Answer) -> tuple[str, str] | None:
     if answer.status not in _REFUSING:
         return None
     try:
-        reply = json.loads(answer.body)
-    except (ValueError, RecursionError):
+        reply = parse_json(answer.body)
+    except ValueError:
         return None
     if isinstance(reply, list) and reply and isinstance(reply[0], dict):
         reply = {"error": reply[0].get("errorCode"), "error_description": reply[0].get("message")}
@@ -220,12 +227,20 @@ def _liveness(answer: Answer, *, who: str, api_version: str) -> str:
         return _text(_json_of(answer, what="the org's API"), "identity")
     if answer.status == 404:
         raise LoginRefused(f"{who} has no API v{api_version}", remedy="set apiVersion to one that the org offers")
+    if answer.is_redirect:
+        raise LoginRefused(f"the org's API answered {who} with a redirect, which isn't followed", remedy=_NEW_DOMAIN)
     said = _refusal_in(answer)
-    if said is None or answer.status == 401 or said[0] == "REQUEST_LIMIT_EXCEEDED":
-        # A session made a moment ago can be unknown to another of Salesforce's servers for a moment more.
+    if said is None or said[0] == "REQUEST_LIMIT_EXCEEDED":
         detail = "" if said is None else f" ({foreign_words(said[0])})"
         raise SalesforceUnavailable(
             f"the org's API answered the new token of {who} with HTTP {answer.status}{detail}", remedy="try again"
+        )
+    if answer.status == 401 and refusal_of(*said, Grant.JWT_BEARER) is None:
+        # Like a certificate, a session made a moment ago can be unknown to another of Salesforce's servers.
+        raise LoginRefused(
+            f"the org's API doesn't take the new token of {who} ({foreign_words(said[0])})",
+            remedy="wait while a rotation is under way; otherwise see the user's Login History in Setup",
+            retryable=True,
         )
     raise refused(*said, grant=Grant.JWT_BEARER, who=who)
 
@@ -243,10 +258,9 @@ def _identity_of(url: str) -> tuple[str, str]:
 
 def _json_of(answer: Answer, *, what: str) -> dict[str, object]:
     try:
-        reply = json.loads(answer.body)
-    except (ValueError, RecursionError) as error:
-        # Not from the error itself: a JSONDecodeError carries the whole body, and with it perhaps a token.
-        raise _garbled(what) from ValueError(str(error))
+        reply = parse_json(answer.body)
+    except ValueError as error:
+        raise _garbled(what) from error
     if not isinstance(reply, dict):
         raise _garbled(what)
     return reply

@@ -4,30 +4,23 @@ SOAP reads because it answers a component as XML at once; REST deploys because i
 Every call may be repeated: reads change nothing, and a deploy sends the same whole component again.
 """
 
-import copy
-import io
 import json
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
+from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
-import defusedxml.ElementTree
-from defusedxml.common import DefusedXmlException
-
 from salesforce_keypair.errors import InstallationRefused, SalesforceUnavailable
+from salesforce_keypair.json_text import parse_json
 from salesforce_keypair.redaction import foreign_words
+from salesforce_keypair.salesforce.component import NAMESPACE, UnusableXml, is_nil, package_of, qualified, soap_payload
 from salesforce_keypair.salesforce.login import Session
 from salesforce_keypair.salesforce.transport import Answer, Transport
 from salesforce_keypair.timing import Clock, Deadline, retrying
 
-NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
 # readMetadata's own limit.
 READ_AT_ONCE = 10
 
-_XSI = "http://www.w3.org/2001/XMLSchema-instance"
-_NIL = f"{{{_XSI}}}nil"
 _SOAP_JWT_SINCE = 68
 _POLL_SECONDS = (0.5, 1.0, 2.0, 3.0)
 # 401 among them: the session was replaced once by then, so it is their servers that disagree.
@@ -72,17 +65,26 @@ class MetadataApi:
         """The full names of all components of a type."""
         query = f"<m:queries><m:type>{escape(metadata_type)}</m:type></m:queries>"
         reply = self._soap("listMetadata", f"{query}<m:asOfVersion>{self._api_version}</m:asOfVersion>")
-        return [name.text for name in reply.iterfind(_q("result", "fullName")) if name.text]
+        return [name.text for name in reply.iterfind(qualified("result", "fullName")) if name.text]
 
     def read(self, metadata_type: str, full_names: Sequence[str]) -> list[Element]:
         """The components of those names that exist; at most `READ_AT_ONCE` names."""
         names = "".join(f"<m:fullNames>{escape(name)}</m:fullNames>" for name in full_names)
         reply = self._soap("readMetadata", f"<m:type>{escape(metadata_type)}</m:type>{names}")
-        return [record for record in reply.iterfind(_q("result", "records")) if record.get(_NIL) != "true"]
+        return [record for record in reply.iterfind(qualified("result", "records")) if not is_nil(record)]
 
     def deploy(self, *, metadata_type: str, full_name: str, path: str, component: Element, check_only: bool) -> None:
         """Write a whole component, or with `check_only` rehearse that; back when Salesforce is done with it."""
-        archive = _archive(metadata_type, full_name, path, component, self._api_version)
+        try:
+            archive = package_of(
+                metadata_type=metadata_type,
+                full_name=full_name,
+                path=path,
+                component=component,
+                api_version=self._api_version,
+            )
+        except UnusableXml as error:
+            raise _garbled("a component") from error
         options = {
             "singlePackage": True,
             "rollbackOnError": True,
@@ -151,8 +153,11 @@ class MetadataApi:
             self._check_redirect(answer)
             if answer.status not in (200, 500):
                 raise _no_use(answer)
-            payload = _soap_payload(answer)
-            if payload.tag == _q(f"{operation}Response"):
+            try:
+                payload = soap_payload(answer.body)
+            except UnusableXml as error:
+                raise _garbled("a SOAP answer") from error
+            if payload.tag == qualified(f"{operation}Response"):
                 return payload
             raise self._fault(payload)
 
@@ -204,43 +209,6 @@ class MetadataApi:
         return _refused(code, message, _FAULTS.get(code, _PERMISSIONS))
 
 
-def element(parent: Element, name: str) -> Element | None:
-    """A component's direct member of that name."""
-    return parent.find(_q(name))
-
-
-def local_name(member: Element) -> str:
-    """The name of a member without its namespace."""
-    return member.tag.rpartition("}")[2]
-
-
-def new_element(name: str, text: str) -> Element:
-    """A member of a component."""
-    made = Element(_q(name))
-    made.text = text
-    return made
-
-
-def as_file(record: Element, metadata_type: str) -> Element:
-    """A record that was read, in the form that a package's file has: no full name, no nil members, no types."""
-    root = Element(_q(metadata_type))
-    root.extend(copy.deepcopy(member) for member in record if local_name(member) != "fullName")
-    for parent in list(root.iter()):
-        for member in list(parent):
-            if member.get(_NIL) == "true":
-                parent.remove(member)
-    for member in root.iter():
-        member.attrib.clear()
-        if len(member) and member.text is not None and not member.text.strip():
-            member.text = None
-        member.tail = None
-    return root
-
-
-def _q(*path: str) -> str:
-    return "/".join(f"{{{NAMESPACE}}}{name}" for name in path)
-
-
 def _envelope(operation: str, body: str, token: str) -> bytes:
     return (
         '<?xml version="1.0" encoding="UTF-8"?>'
@@ -250,42 +218,11 @@ def _envelope(operation: str, body: str, token: str) -> bytes:
     ).encode()
 
 
-def _soap_payload(answer: Answer) -> Element:
-    """The element in a SOAP body. Entities and DTDs have no place in SOAP and are refused."""
-    try:
-        envelope: Element = defusedxml.ElementTree.fromstring(answer.body, forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError) as error:
-        raise _garbled("a SOAP answer") from error
-    body = envelope.find("{http://schemas.xmlsoap.org/soap/envelope/}Body")
-    if body is None or len(body) == 0:
-        raise _garbled("a SOAP answer")
-    return body[0]
-
-
-def _archive(metadata_type: str, full_name: str, path: str, component: Element, api_version: str) -> bytes:
-    """A package of one component, as a zip file."""
-    package = Element(_q("Package"))
-    types = SubElement(package, _q("types"))
-    SubElement(types, _q("members")).text = full_name
-    SubElement(types, _q("name")).text = metadata_type
-    SubElement(package, _q("version")).text = api_version
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("package.xml", _xml(package))
-        archive.writestr(path, _xml(component))
-    return buffer.getvalue()
-
-
-def _xml(root: Element) -> bytes:
-    written: bytes = tostring(root, encoding="UTF-8", xml_declaration=True, default_namespace=NAMESPACE)
-    return written
-
-
 def _json_object(answer: Answer) -> dict[str, Any]:
     try:
-        reply = json.loads(answer.body)
-    except (ValueError, RecursionError) as error:
-        raise _garbled("a REST answer") from ValueError(str(error))
+        reply = parse_json(answer.body)
+    except ValueError as error:
+        raise _garbled("a REST answer") from error
     if not isinstance(reply, dict):
         raise _garbled("a REST answer")
     return reply
@@ -294,8 +231,8 @@ def _json_object(answer: Answer) -> dict[str, Any]:
 def _rest_words(answer: Answer) -> tuple[str | None, str]:
     """Code and message of a REST error, `[{"errorCode", "message"}]`, if that is what it is."""
     try:
-        reply = json.loads(answer.body)
-    except (ValueError, RecursionError):
+        reply = parse_json(answer.body)
+    except ValueError:
         return None, ""
     first = reply[0] if isinstance(reply, list) and reply else reply
     if not isinstance(first, dict) or not isinstance(first.get("errorCode"), str):

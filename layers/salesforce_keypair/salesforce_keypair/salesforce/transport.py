@@ -75,6 +75,9 @@ class Transport:
                 ) as response:
                     body = _bounded_body(response, deadline)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                if isinstance(error, requests.RequestException):
+                    # It goes on as the cause of ours, and shouldn't take the assertion or the token along.
+                    error.request = None
                 raise SalesforceUnavailable(
                     f"no answer from {origin} to {method} {path} ({type(error).__name__})", remedy=_TRY_AGAIN
                 ) from error
@@ -118,10 +121,24 @@ def _time_outs(deadline: Deadline) -> tuple[float, float]:
 def _bounded_body(response: requests.Response, deadline: Deadline) -> bytes:
     """The decoded body. Read as it arrives: whoever waits for a whole chunk can be held up byte by byte."""
     body = bytearray()
+    _check_in_time(deadline)
+    _wait_no_longer(response, deadline)
     while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
             raise SalesforceUnavailable(f"an answer exceeds {MAX_ANSWER_BYTES} bytes", remedy=_TRY_AGAIN)
-        if deadline.remaining() <= 0:
-            raise SalesforceUnavailable("an answer took longer than the time left", remedy=_TRY_AGAIN)
+        _check_in_time(deadline)
+        _wait_no_longer(response, deadline)
     return bytes(body)
+
+
+def _check_in_time(deadline: Deadline) -> None:
+    if deadline.remaining() <= 0:
+        raise SalesforceUnavailable("an answer took longer than the time left", remedy=_TRY_AGAIN)
+
+
+def _wait_no_longer(response: requests.Response, deadline: Deadline) -> None:
+    """Shorten the time-out of the next read to the time left: it was set when there was more."""
+    connection = getattr(response.raw, "connection", None)
+    if connection is not None and connection.sock is not None:
+        connection.sock.settimeout(max(min(READ_SECONDS, deadline.remaining()), _LEAST_SECONDS))

@@ -1,0 +1,38 @@
+"""JSON from other parties, read so that what goes wrong with it doesn't carry it along."""
+
+import json
+import math
+from typing import Any
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value that a text is. Raises ValueError, which says where and why and holds no more of the text.
+
+    A JSONDecodeError carries the whole text, be it as another error's context; so none leaves here. Numbers that JSON
+    has no way to write again, and members given twice, of which all but one would be lost, are refused.
+    """
+    try:
+        return json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_duplicates
+        )
+    except (ValueError, RecursionError) as error:
+        problem = str(error)
+    raise ValueError(problem)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("an object has a member twice")
+    return members

@@ -1,0 +1,109 @@
+"""Searches what was printed for anything that is secret, whole or in pieces, in the forms that it travels in."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qs, unquote_plus
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.sandbox.org import Kind
+from tests.sandbox.world import World
+from tests.scenarios.support import pair_in
+
+# Shorter than a line of PEM, longer than what two texts have in common by chance.
+PIECE = 24
+# Line ends, also spelt out and escaped once more, and the slash as some write it in JSON.
+_BREAKS = re.compile(r"(?:\s|\\+[nrt]|\\+(?=/))+")
+
+
+class Searcher:
+    """Knows secrets by kind and finds any piece of them."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, str] = {}
+        self._short: dict[str, str] = {}
+
+    def know(self, kind: str, *forms: str) -> None:
+        """Search for these texts from now on, and report them as that kind."""
+        for form in forms:
+            text = _BREAKS.sub("", form)
+            if len(text) < PIECE:
+                self._short[text] = kind
+            for start in range(len(text) - PIECE + 1):
+                self._pieces[text[start : start + PIECE]] = kind
+
+    def know_key(self, key: rsa.RSAPrivateKey) -> None:
+        """A private key, in every form; its public half isn't secret."""
+        self.know("private key", *_forms_of(key))
+
+    @property
+    def kinds(self) -> set[str]:
+        """What it searches for."""
+        return {*self._pieces.values(), *self._short.values()}
+
+    def find(self, text: str) -> set[str]:
+        """The kinds of secrets that a text holds a piece of."""
+        found: set[str] = set()
+        for read in (_BREAKS.sub("", text), _BREAKS.sub("", unquote_plus(text))):
+            found |= {kind for short, kind in self._short.items() if short in read}
+            starts = range(len(read) - PIECE + 1)
+            found |= {self._pieces[piece] for i in starts if (piece := read[i : i + PIECE]) in self._pieces}
+        return found
+
+
+def know_the_world(world: World) -> Searcher:
+    """A searcher for everything secret that the world has seen so far."""
+    searcher = Searcher()
+    for version in world.aws.secrets_manager.versions(world.secret_arn):
+        if version.value is not None and version.value.string is not None:
+            _know_document(searcher, version.value.string)
+    searcher.know("consumer secret", world.admin_app.consumer_secret, world.app.consumer_secret)
+    for entry in world.org.log.entries(Kind.TOKEN):
+        for assertion in parse_qs(entry.body.decode()).get("assertion", []):
+            know_assertion(searcher, assertion)
+    for session in world.org.sessions.live(world.org.clock.now()):
+        searcher.know("access token", session.token)
+    for rotation in world.aws.secrets_manager.rotations(world.secret_arn):
+        if rotation.request.rotation_token is not None:
+            searcher.know("rotation token", rotation.request.rotation_token)
+    return searcher
+
+
+def know_assertion(searcher: Searcher, assertion: str) -> None:
+    """An assertion without its header, which is the same for all the world."""
+    searcher.know("assertion", assertion.partition(".")[2])
+
+
+def _know_document(searcher: Searcher, text: str) -> None:
+    try:
+        pair = pair_in(json.loads(text))
+    except ValueError:
+        return  # Broken on purpose: what is left of a key in it is known from the version that it came from.
+    if pair is not None:
+        searcher.know_key(pair.key)
+
+
+def _forms_of(key: rsa.RSAPrivateKey) -> Iterator[str]:
+    numbers = key.private_numbers()
+    for number in (numbers.d, numbers.p, numbers.q):
+        yield str(number)
+        yield f"{number:x}"
+    modulus = numbers.public_numbers.n.to_bytes(key.key_size // 8)
+    for layout in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
+        der = key.private_bytes(Encoding.DER, layout, NoEncryption())
+        public = der.index(modulus) + len(modulus)
+        yield der[public:].hex()
+        yield from _base64_after(der, public)
+        pem = key.private_bytes(Encoding.PEM, layout, NoEncryption())
+        # Of the lines of the private half only, for the certificate has the others in common with it.
+        yield from _base64_after(pem, pem.index(b"\n") + public * 4 // 3 + public // 48 + 68)
+
+
+def _base64_after(content: bytes, start: int) -> Iterator[str]:
+    """Base64 of what follows `start`, at each of the three ways in which it can begin within a longer text."""
+    for shift in range(3):
+        encoded = base64.b64encode(b"\0" * shift + content).decode().rstrip("=")
+        yield encoded[(start + shift) * 4 // 3 + 4 : -4]

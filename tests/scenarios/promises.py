@@ -1,0 +1,86 @@
+"""The promises of a rotation, held up against the world whenever a test wants: before, between and after deliveries."""
+
+import traceback
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from salesforce_keypair.errors import KeyPairError
+from tests.sandbox.org import Kind
+from tests.scenarios.support import Held, Stage
+from tests.unit.support import header_of
+
+
+class Promises:
+    """What was there when the stage was set, to be compared with what is there now."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._app = stage.app_but_certificate()
+        self._values = _values(stage)
+        current = stage.labelled("AWSCURRENT")
+        # A key that an earlier rotation left, which had its own proof.
+        self._proved_before = None if current is None or current.pair is None else current.pair.fingerprint
+
+    def hold(self) -> None:
+        """Check all of them; what a failed assertion names is the promise that was broken."""
+        self._some_labelled_version_logs_in()
+        self._current_is_proved()
+        self._material_stays()
+        assert self._stage.app_but_certificate() == self._app, "something but the certificate changed in the app"
+
+    def _some_labelled_version_logs_in(self) -> None:
+        versions = self._stage.versions()
+        honoured = [version for version in versions if self._stage.logs_in(version)]
+        if honoured:
+            labels = [sorted(version.labels) for version in honoured]
+            assert any(labels), "Salesforce honours a version of the secret that no label leads to"
+
+    def _current_is_proved(self) -> None:
+        current = self._stage.labelled("AWSCURRENT")
+        assert current is not None, "no version is current"
+        if current.pair is None or current.pair.fingerprint == self._proved_before:
+            return
+        assert has_logged_in(self._stage, current), "AWSCURRENT was never seen to log in"
+
+    def _material_stays(self) -> None:
+        now = _values(self._stage)
+        for version_id, text in self._values.items():
+            assert now.get(version_id) == text, f"the material under {version_id} changed"
+        self._values = now
+
+
+def _values(stage: Stage) -> dict[str, str]:
+    return {version.version_id: version.text for version in stage.versions() if version.text is not None}
+
+
+def has_logged_in(stage: Stage, version: Held) -> bool:
+    """Whether the org has given the rotation, and not an outsider, a token for an assertion signed by that key."""
+    pair = version.pair
+    assert pair is not None
+    public_key = pair.certificate.public_key()
+    assert isinstance(public_key, rsa.RSAPublicKey)
+    return any(
+        entry.outcome == "accepted"
+        and header_of(entry.headers, "User-Agent") != "outsider"
+        and _is_signed_by(public_key, entry.body)
+        for entry in stage.world.org.log.entries(Kind.TOKEN)
+    )
+
+
+def _is_signed_by(public_key: rsa.RSAPublicKey, body: bytes) -> bool:
+    assertion = body.decode().partition("assertion=")[2].partition("&")[0]
+    try:
+        jwt.decode(assertion, public_key, ["RS256"], options={"verify_aud": False, "verify_exp": False})
+    except jwt.PyJWTError:
+        return False
+    return True
+
+
+def assert_tells_what_to_do(error: KeyPairError) -> None:
+    """A named error: its text says what happened and what a person does next, and none of it is a secret."""
+    assert error.remedy
+    assert str(error) == f"{error.what}: {error.remedy}"
+    whole = "".join(traceback.format_exception(error))
+    assert "PRIVATE KEY" not in whole
+    assert "eyJ" not in whole, "an assertion or a token"

@@ -1,0 +1,325 @@
+"""A stage: the local world with the rotation in this process, on a clock that passes no real time.
+
+Secrets Manager, the org and what runs between them are the same as in `make demo`; only the function's process and the
+waiting are left out, so that a rotation of twelve minutes takes a tenth of a second.
+"""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import cycle
+from random import Random
+from typing import Any, Self
+
+import boto3
+import botocore.endpoint
+import pytest
+import urllib3
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from salesforce_keypair import keypair
+from salesforce_keypair.errors import KeyPairError
+from salesforce_keypair.rotation import Rotation
+from salesforce_keypair.rotation_request import RotationRequest
+from salesforce_keypair.settings import Settings
+from salesforce_keypair.timing import Deadline
+from salesforce_keypair.wiring.rotation import build_rotation
+from tests.integration.org_client import Client, Pair, key_pair
+from tests.sandbox.aws import RotationPolicy
+from tests.sandbox.aws import RotationRequest as Opened
+from tests.sandbox.org import OrgClock
+from tests.sandbox.org.spreading import Honoured
+from tests.sandbox.world import FUNCTIONS, ROOT, World
+from tests.unit.support import FakeClock, private_pem
+
+EVENTS = ROOT / "events"
+CREATE, SET, TEST, FINISH = STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
+EVENT_OF = {
+    CREATE: "rotation-create-secret",
+    SET: "rotation-set-secret",
+    TEST: "rotation-test-secret",
+    FINISH: "rotation-finish-secret",
+}
+# The template's time-out, less what the handler keeps for itself.
+LAMBDA_SECONDS = 899.0
+# Which calls in the log are the rotation's.
+ROTATION = "rotation"
+
+
+def event(name: str, **members: str) -> dict[str, Any]:
+    """An event of `events/`, with the members that are a placeholder there."""
+    sent: dict[str, Any] = json.loads(_text_of(name))
+    assert members.keys() <= sent.keys(), "the file has no such member"
+    return sent | members
+
+
+def step_event(step: str, request: Opened) -> dict[str, Any]:
+    """The event of `events/` for a step of a rotation that was begun."""
+    members = {"SecretId": request.secret_arn, "ClientRequestToken": request.version_id}
+    if request.rotation_token is None:
+        return event(EVENT_OF[step], **members)
+    with_token = event("rotation-create-secret-with-rotation-token", **members, RotationToken=request.rotation_token)
+    return with_token | {"Step": event(EVENT_OF[step])["Step"]}
+
+
+@dataclass(frozen=True)
+class Held:
+    """A version of the secret: what everybody may compare with what was there before."""
+
+    version_id: str
+    labels: frozenset[str]
+    text: str | None = field(repr=False)
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """What it says."""
+        document: Mapping[str, Any] = json.loads(self.text or "{}")
+        return document
+
+    @property
+    def pair(self) -> Pair | None:
+        """Its key pair, if it holds one."""
+        return pair_in(self.document)
+
+
+def pair_in(document: Mapping[str, Any]) -> Pair | None:
+    """The key pair of a document, read without the package."""
+    if "privateKey" not in document:
+        return None
+    key = serialization.load_pem_private_key(document["privateKey"].encode(), None, unsafe_skip_rsa_key_validation=True)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return Pair(key, x509.load_pem_x509_certificate(document["certificate"].encode()))
+
+
+def document_of(pair: Pair) -> dict[str, str]:
+    """The members that hold a key pair."""
+    return {"privateKey": private_pem(pair.key), "certificate": pair.pem}
+
+
+class Stage:
+    """A context manager: the world before the first rotation, and the rotation function's inside, ready to be called.
+
+    Times are those of production: what waits, waits on the stage's own clock.
+    """
+
+    world: World
+    rotation: Rotation
+    outsider: Client
+
+    def __init__(self, *, hand_out_tokens: bool = False, environment: Mapping[str, str] | None = None) -> None:
+        self.clock = FakeClock()
+        self._policy = RotationPolicy(repeats=0, pause_seconds=0, hand_out_tokens=hand_out_tokens)
+        self._environment = dict(environment or {})
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with self._stack:
+            org_clock = OrgClock(source=self.clock.time)
+            self.world = self._stack.enter_context(World(rotation_policy=self._policy, clock=org_clock))
+            # Secrets Manager can start a rotation of it and reaches nobody: the test delivers.
+            self._nobody = self.world.aws.create_function("nobody", FUNCTIONS / "rotation", concurrency=0)
+            self.outsider = self._stack.enter_context(Client(self.world.org, self.world.app, self.world.user))
+            self.outsider.http.headers["User-Agent"] = "outsider"
+            self._set_environment(self._stack.enter_context(pytest.MonkeyPatch.context()))
+            self.restart()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def _set_environment(self, patch: pytest.MonkeyPatch) -> None:
+        self.variables = {
+            **self.world.aws.environment(ROTATION),
+            "EXTRA_SALESFORCE_HOSTS": self.world.org.url.removeprefix("http://"),
+            **self._environment,
+        }
+        for name, value in self.variables.items():
+            patch.setenv(name, value)
+        patch.setattr(boto3, "DEFAULT_SESSION", _aws_session(self.variables["AWS_ACCESS_KEY_ID"]))
+        # Its pauses between two tries of a call.
+        patch.setattr(botocore.endpoint, "time", self.clock)
+        # The same keys again and again, and what was loaded once: nine tenths of the time go into these two otherwise.
+        patch.setattr(keypair, "rsa", _QuickRsa)
+        patch.setattr(serialization, "load_pem_private_key", _loaded_once)
+
+    def restart(self) -> None:
+        """A new execution environment: nothing that was in memory is left."""
+        self.rotation = build_rotation(Settings.from_environment(self.variables, serves_secrets=False), self.clock)
+
+    # What an engineer does
+
+    def install_key(self, pair: Pair | None = None, **members: Any) -> Pair:
+        """A secret and an app as an earlier rotation left them."""
+        pair = pair or key_pair()
+        self.world.put_document(self.world.document(**document_of(pair), **members))
+        self.world.app.install(pair.pem)
+        return pair
+
+    def edit(self, **members: Any) -> str:
+        """Change members of the current document; None takes one out."""
+        current = self.labelled("AWSCURRENT")
+        assert current is not None
+        document = dict(current.document) | members
+        return self.world.put_document({name: value for name, value in document.items() if value is not None})
+
+    def move_label(self, label: str, *, onto: str | None = None, off: str | None = None) -> None:
+        """Move a staging label by hand."""
+        moved = {"MoveToVersionId": onto, "RemoveFromVersionId": off}
+        self.world.secrets.update_secret_version_stage(
+            SecretId=self.arn, VersionStage=label, **{name: value for name, value in moved.items() if value}
+        )
+
+    # What Secrets Manager does
+
+    def begin(self) -> Opened:
+        """RotateSecret: the request that its steps are delivered for."""
+        self.world.secrets.rotate_secret(
+            SecretId=self.arn, ClientRequestToken=str(uuid.uuid4()), RotationLambdaARN=self._nobody.arn
+        )
+        return self.world.aws.secrets_manager.wait_for_rotation(self.arn).request
+
+    def deliver(self, request: Opened, *steps: str, seconds: float = LAMBDA_SECONDS) -> None:
+        """Deliver some steps in that order; raises what the first one that fails raises."""
+        for step in steps:
+            parsed = RotationRequest.parse(step_event(step, request))
+            self.rotation.run(parsed, deadline=Deadline.after(self.clock, seconds))
+
+    def deliver_all(self, request: Opened, *, times: int = 1) -> KeyPairError | None:
+        """Deliver the whole rotation, and again after a failure; the last failure, if it didn't succeed."""
+        failure = None
+        for _ in range(times):
+            self.restart()
+            try:
+                self.deliver(request, *STEPS)
+            except KeyPairError as error:
+                failure = error
+            else:
+                return None
+        return failure
+
+    def rotate(self, *, times: int = 1) -> Opened:
+        """A whole rotation that must succeed, within so many deliveries."""
+        request = self.begin()
+        failure = self.deliver_all(request, times=times)
+        assert failure is None, failure
+        return request
+
+    # What an outsider sees
+
+    @property
+    def arn(self) -> str:
+        """Of the secret."""
+        return self.world.secret_arn
+
+    def versions(self) -> list[Held]:
+        """All versions, oldest first, without a call over the wire."""
+        return [
+            Held(version.version_id, version.labels, version.value.string if version.value else None)
+            for version in self.world.aws.secrets_manager.versions(self.arn)
+        ]
+
+    def version(self, version_id: str) -> Held:
+        """One version."""
+        return next(version for version in self.versions() if version.version_id == version_id)
+
+    def labelled(self, label: str) -> Held | None:
+        """The version that carries a label."""
+        return next((version for version in self.versions() if label in version.labels), None)
+
+    def labels(self) -> dict[str, str]:
+        """Label -> version id."""
+        return self.world.aws.secrets_manager.labels(self.arn)
+
+    def logs_in(self, version: Held | None) -> bool:
+        """Whether somebody with that version's key gets a token."""
+        return version is not None and version.pair is not None and self.outsider.logs_in(version.pair)
+
+    def seen(self) -> object:
+        """All that a rotation could change, to be compared with what is seen later."""
+        app = self.world.app
+        return (self.versions(), app.component(), app.consumer_secret)
+
+    def app_but_certificate(self) -> object:
+        """The app, to the last element, but for what a rotation is to change."""
+        app = self.world.app
+        kept = tuple(element for element in app.component() if element.name != "certificate")
+        return (kept, app.consumer_key, app.consumer_secret, self.world.admin_app.component())
+
+    def requests(self) -> int:
+        """How many calls the rotation has made so far, to AWS and to Salesforce."""
+        to_salesforce = [
+            entry for entry in self.world.org.log.entries() if ("User-Agent", "outsider") not in entry.headers
+        ]
+        return len(self.world.aws.calls(caller=ROTATION)) + len(to_salesforce)
+
+
+@dataclass(frozen=True)
+class HonoursOnly:
+    """A way of spreading: nothing is honoured while the app holds any other certificate than this one."""
+
+    fingerprint: str
+
+    def __call__(self, old: Honoured, new: Honoured, elapsed: float, rng: Random, /) -> Honoured:
+        return frozenset(certificate for certificate in new if certificate.fingerprint == self.fingerprint)
+
+
+class Stopped(BaseException):
+    """The process ended here. Not an Exception, so that nothing in the code can go on after it."""
+
+
+@contextmanager
+def stopped_before_call(number: int | None) -> Iterator[list[str]]:
+    """Let the process end just before its `number`-th call over the wire, counted from 1; None only counts.
+
+    Yields the calls that were made. Stopped before a call is, for everybody else, stopped after the call before it.
+    """
+    made: list[str] = []
+    urlopen = urllib3.HTTPConnectionPool.urlopen
+
+    def counted(pool: urllib3.HTTPConnectionPool, method: str, url: str, *rest: Any, **more: Any) -> Any:
+        if number is not None and len(made) + 1 >= number:
+            raise Stopped
+        headers = more.get("headers") or {}
+        target = headers.get("X-Amz-Target", b"")
+        made.append(target.decode() if isinstance(target, bytes) and target else f"{method} {url}")
+        return urlopen(pool, method, url, *rest, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(urllib3.HTTPConnectionPool, "urlopen", counted)
+        yield made
+
+
+@cache
+def _text_of(name: str) -> str:
+    return (EVENTS / f"{name}.json").read_text(encoding="utf-8")
+
+
+@cache
+def _aws_session(access_key: str) -> boto3.session.Session:
+    # One a process, for each reads AWS's models again.
+    return boto3.session.Session(aws_access_key_id=access_key, aws_secret_access_key="local", aws_session_token="local")
+
+
+# More keys than one stage ever asks for.
+_next_key = cycle(range(8))
+_made = cache(lambda number: rsa.generate_private_key(public_exponent=65537, key_size=2048))
+_loaded_once = cache(serialization.load_pem_private_key)
+
+
+class _QuickRsa:
+    """The part of cryptography's module that makes keys, with a few that are made once and handed out by turns."""
+
+    RSAPrivateKey = rsa.RSAPrivateKey
+    RSAPublicKey = rsa.RSAPublicKey
+
+    @staticmethod
+    def generate_private_key(public_exponent: int, key_size: int) -> rsa.RSAPrivateKey:
+        if key_size != 2048:
+            return rsa.generate_private_key(public_exponent=public_exponent, key_size=key_size)
+        return _made(next(_next_key))

@@ -1,0 +1,156 @@
+"""Nothing secret is printed, at any level: everything that the functions write is searched for all that is secret."""
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote_plus
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.integration.org_client import Pair, key_pair
+from tests.sandbox.aws import Outcome, Refuse, RotationPolicy
+from tests.sandbox.org import Kind, Refusal, faults
+from tests.sandbox.org.spreading import AtOnce, Never
+from tests.sandbox.world import Timing, World
+from tests.scenarios.leaks import Searcher, know_assertion, know_the_world
+from tests.scenarios.support import document_of, event
+
+LOUD = {
+    "AWS_LAMBDA_LOG_LEVEL": "DEBUG",
+    "AWS_LAMBDA_LOG_FORMAT": "JSON",
+    "LOG_LEVEL": "DEBUG",
+    "POWERTOOLS_LOG_LEVEL": "DEBUG",
+    "POWERTOOLS_LOGGER_LOG_EVENT": "true",
+    "POWERTOOLS_DEBUG": "true",
+}
+# Runs in the function's process before anything of its own.
+ROOT_AT_DEBUG = "import logging; logging.getLogger().setLevel(logging.DEBUG)\n"
+
+
+def test_nothing_secret_is_printed_whatever_happens_and_however_loud_the_loggers_are(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(ROOT_AT_DEBUG)
+    policy = RotationPolicy(repeats=1, pause_seconds=0.05, hand_out_tokens=True)
+    environment = LOUD | {"PYTHONPATH": str(tmp_path)}
+    with World(timing=Timing(settling=1.5), rotation_policy=policy, extra_environment=environment) as world:
+        play_everything(world)
+
+        searcher = know_the_world(world)
+        printed = world.rotation.output() + world.vendor.output()
+        told = "".join(
+            result.payload.decode() for result in (*world.rotation.results, *world.vendor.results) if result.failed
+        )
+
+    assert '"DEBUG"' in printed
+    assert "NotSettled" in told
+    assert searcher.find(printed) == set()
+    assert searcher.find(told) == set()
+    # The searcher had something to look for.
+    assert searcher.kinds == {"private key", "consumer secret", "assertion", "access token", "rotation token"}
+
+
+def play_everything(world: World) -> None:
+    """What goes well and what goes wrong, with the other parties' errors quoting what they were sent."""
+    world.turn_rotation_on()
+    assert world.rotate() is Outcome.SUCCEEDED
+    for name in ("vend-default", "vend-force-refresh", "vend-min-ttl"):
+        assert not world.vendor.invoke(event(name)).failed
+    assert world.vendor.invoke({"secret_id": document_of(key_pair())["privateKey"]}).failed
+
+    quoting = Refusal("invalid_client", f"invalid client credentials {world.admin_app.consumer_secret}")
+    world.org.faults.add(faults.oauth_error(quoting), Kind.TOKEN)
+    assert world.rotate() is Outcome.SUCCEEDED
+
+    world.aws.faults.inject("GetSecretValue", Refuse("AccessDeniedException"), caller="token-vendor")
+    assert world.vend(force_refresh=True).failed
+    world.org.faults.add(faults.html_page(200), Kind.TOKEN, times=None)
+    assert world.vend(force_refresh=True).failed
+    world.org.faults.clear()
+
+    world.app.spreading = Never()
+    assert world.rotate() is Outcome.GAVE_UP
+    world.app.spreading = AtOnce()
+
+    current = world.version_with("AWSCURRENT")
+    assert current is not None
+    assert current.document is not None
+    # Half a key, in a document that isn't even JSON.
+    pem = current.document["privateKey"]
+    for broken in (json.dumps({**current.document, "privateKey": pem[:800]}), f'{{"privateKey": "{pem}"'):
+        world.secrets.put_secret_value(SecretId=world.secret_arn, SecretString=broken)
+        assert world.vend(force_refresh=True).failed
+
+
+# The searcher itself
+
+SECRET = "s3cr3t+/" * 8
+TOKEN = "00D000000000001!" + "AbC.dEf_" * 12
+ROTATION_TOKEN = "5f7f3c1e-6f5f-4a57-9d3c-0a1b2c3d4e5f"
+ASSERTION = jwt.encode({"iss": "3MVG9", "sub": "robot@example.com"}, key_pair().key, algorithm="RS256")
+
+
+@pytest.fixture(scope="module")
+def searcher() -> Searcher:
+    made = Searcher()
+    made.know_key(key_pair().key)
+    made.know("consumer secret", SECRET)
+    made.know("access token", TOKEN)
+    made.know("rotation token", ROTATION_TOKEN)
+    know_assertion(made, ASSERTION)
+    return made
+
+
+def pem(pair: Pair, layout: PrivateFormat = PrivateFormat.PKCS8) -> str:
+    return pair.key.private_bytes(Encoding.PEM, layout, NoEncryption()).decode()
+
+
+def der(pair: Pair) -> bytes:
+    return pair.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+PLANTED: dict[str, tuple[str, Callable[[], str]]] = {
+    "PEM": ("private key", lambda: pem(key_pair())),
+    "PKCS#1 PEM": ("private key", lambda: pem(key_pair(), PrivateFormat.TraditionalOpenSSL)),
+    "PEM in JSON": ("private key", lambda: json.dumps({"privateKey": pem(key_pair())})),
+    "PEM in JSON in JSON": ("private key", lambda: json.dumps(json.dumps({"privateKey": pem(key_pair())}))),
+    "repr of PEM": ("private key", lambda: repr(pem(key_pair()).encode())),
+    "one line of PEM": ("private key", lambda: pem(key_pair()).splitlines()[20]),
+    "base64 of PEM": ("private key", lambda: base64.b64encode(pem(key_pair()).encode()).decode()),
+    "base64 of DER": ("private key", lambda: base64.b64encode(der(key_pair())).decode()),
+    "base64 of a document": ("private key", lambda: base64.b64encode(b"x" + pem(key_pair()).encode()).decode()),
+    "hex of DER": ("private key", lambda: der(key_pair()).hex()),
+    "its numbers": ("private key", lambda: str(key_pair().key.private_numbers().d)),
+    "form with PEM": ("private key", lambda: quote_plus(pem(key_pair()))),
+    "assertion": ("assertion", lambda: ASSERTION),
+    "signature": ("assertion", lambda: ASSERTION.rpartition(".")[2]),
+    "form with assertion": ("assertion", lambda: f"grant_type=x&assertion={ASSERTION}"),
+    "consumer secret": ("consumer secret", lambda: SECRET),
+    "form with consumer secret": ("consumer secret", lambda: f"client_secret={quote_plus(SECRET)}"),
+    "consumer secret in JSON": ("consumer secret", lambda: json.dumps({"consumerSecret": SECRET}).replace("/", "\\/")),
+    "token": ("access token", lambda: TOKEN),
+    "header": ("access token", lambda: f"Authorization: Bearer {TOKEN}"),
+    "end of a token": ("access token", lambda: TOKEN[-30:]),
+    "rotation token": ("rotation token", lambda: f"'RotationToken': '{ROTATION_TOKEN}'"),
+}
+
+
+@pytest.mark.parametrize(("kind", "planted"), PLANTED.values(), ids=PLANTED.keys())
+def test_the_searcher_finds(searcher: Searcher, kind: str, planted: Callable[[], str]) -> None:
+    assert searcher.find(f'{{"level": "DEBUG", "message": "before {planted()} after"}}') == {kind}
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        lambda: key_pair().pem,
+        lambda: key_pair().fingerprint,
+        lambda: base64.b64encode(key_pair().der).decode(),
+        lambda: pem(key_pair("another")),
+        lambda: "-----BEGIN PRIVATE KEY-----",
+        lambda: ASSERTION.partition(".")[0],
+    ],
+)
+def test_the_searcher_lets_what_is_public_pass(searcher: Searcher, harmless: Callable[[], str]) -> None:
+    assert searcher.find(f'"{harmless()}"') == set()

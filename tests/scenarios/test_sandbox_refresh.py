@@ -1,0 +1,166 @@
+"""After a sandbox was refreshed: usernames bear another suffix, and apps that were made there are gone.
+
+Both are named as what they are, with the remedy, wherever they are met first: a vend, a rotation, its schedule's test.
+"""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from salesforce_keypair.errors import InstallationRefused, KeyPairError, LoginRefused, NotSettled
+from salesforce_keypair.settings import Settings
+from salesforce_keypair.timing import Deadline
+from salesforce_keypair.vending import VendRequest
+from salesforce_keypair.wiring.vending import build_vendor
+from tests.sandbox.org import Presence
+from tests.scenarios.setups import CREATE, SET, TEST, Before, Scene
+
+SETTLING_SECONDS = 720
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    with Scene() as made:
+        made.install_key()
+        yield made
+
+
+def give_usernames_another_suffix(scene: Scene) -> None:
+    """The user that the secret names isn't there any more; nobody was told."""
+    users = scene.world.org.users
+    user = users.pop(scene.world.user.username)
+    user.username += ".uat2"
+    users[user.username] = user
+    scene.world.app.approved = {user.username}
+
+
+def lose_the_app(scene: Scene) -> None:
+    """Salesforce still knows the consumer key, but this org doesn't have the app."""
+    scene.world.app.presence = Presence.MISSING
+
+
+REFRESHES = {
+    "another suffix": (give_usernames_another_suffix, "no such username", "a sandbox refresh adds a suffix"),
+    "no app": (lose_the_app, "isn't in this org", "after a sandbox refresh create the app again"),
+}
+refreshes = pytest.mark.parametrize(("refresh", "cause", "remedy"), REFRESHES.values(), ids=REFRESHES)
+
+
+def vending(scene: Scene) -> Callable[[], KeyPairError]:
+    """A vendor of the scene; each call asks it for a token that it can't give, and returns why."""
+    settings = Settings.from_environment(scene.variables | {"SECRET_ID": scene.world.secret_arn}, serves_secrets=True)
+    vendor = build_vendor(settings, scene.clock)
+    request = VendRequest.parse({}, secret_ids=settings.secret_ids, token_lifetime=settings.token_lifetime)
+
+    def vend() -> KeyPairError:
+        with pytest.raises(LoginRefused) as caught:
+            vendor.vend(request, deadline=Deadline.after(scene.clock, 29))
+        return caught.value
+
+    return vend
+
+
+@refreshes
+def test_a_vend_names_it_while_it_might_still_be_a_change_that_spreads_and_afterwards(
+    scene: Scene, refresh: Callable[[Scene], None], cause: str, remedy: str
+) -> None:
+    refresh(scene)
+    vend = vending(scene)
+
+    first = vend()
+    scene.clock.sleep(SETTLING_SECONDS)
+    later = vend()
+
+    for failure in (first, later):
+        assert cause in failure.what
+        assert remedy in failure.remedy
+    assert first.retryable
+    assert "may spread until" in first.what
+    assert not later.retryable
+    assert "longer than a change takes to spread" in later.what
+
+
+@refreshes
+def test_the_test_of_a_schedule_names_it(
+    scene: Scene, refresh: Callable[[Scene], None], cause: str, remedy: str
+) -> None:
+    refresh(scene)
+
+    with pytest.raises(LoginRefused) as caught:
+        scene.deliver(scene.begin(), TEST)
+
+    assert cause in caught.value.what
+    assert remedy in caught.value.remedy
+
+
+def test_a_rotation_that_meets_another_username_puts_back_and_names_it(scene: Scene) -> None:
+    give_usernames_another_suffix(scene)
+    old = scene.world.app.fingerprint
+    before = Before(scene)
+    request = scene.begin()
+    scene.deliver(request, CREATE, SET)
+
+    with pytest.raises(NotSettled) as caught:
+        scene.deliver(request, TEST)
+
+    assert "no such username" in caught.value.what
+    assert "a sandbox refresh adds a suffix" in str(caught.value)
+    assert scene.world.app.fingerprint == old
+    before.holds()
+
+
+def test_once_the_username_is_corrected_a_new_rotation_succeeds(scene: Scene) -> None:
+    give_usernames_another_suffix(scene)
+    assert scene.deliver_all(scene.begin()) is not None
+
+    scene.edit(username=scene.world.user.username)
+
+    assert scene.logs_in(scene.version(scene.rotate().version_id))
+
+
+def test_a_rotation_that_finds_no_app_to_read_names_it_and_changes_nothing(scene: Scene) -> None:
+    scene.world.org.apps.remove(scene.world.app)
+
+    failure = scene.deliver_all(scene.begin(), times=2)
+
+    assert isinstance(failure, InstallationRefused)
+    assert f"of an app named {scene.world.app.name}" in failure.what
+    assert "after a sandbox refresh create the app again" in failure.remedy
+    assert scene.deployed_by() == set()
+
+
+def test_a_rotation_whose_own_user_finds_no_app_names_it(scene: Scene) -> None:
+    scene.world.user.metadata_permission = True
+    scene.edit(adminSecretArn=None)
+    lose_the_app(scene)
+
+    failure = scene.deliver_all(scene.begin())
+
+    assert isinstance(failure, NotSettled)
+    assert "isn't in this org" in failure.what
+    assert "after a sandbox refresh create the app again" in str(failure)
+
+
+def test_an_admins_app_that_is_gone_is_told_from_the_integrations_own(scene: Scene) -> None:
+    scene.world.admin_app.presence = Presence.MISSING
+
+    failure = scene.deliver_all(scene.begin())
+
+    assert isinstance(failure, LoginRefused)
+    assert "the admin's client credentials" in failure.what
+    assert "after a sandbox refresh create the app again" in failure.remedy
+
+
+def test_once_the_app_is_created_again_the_first_rotation_installs_in_it(scene: Scene) -> None:
+    lost = scene.world.app
+    scene.world.org.apps.remove(lost)
+    request = scene.begin()
+    assert scene.deliver_all(request) is not None
+    scene.take_off_pending(request.version_id)
+
+    created = scene.world.org.add_external_client_app(lost.name, approved=[scene.world.user])
+    scene.edit(consumerKey=created.consumer_key)
+    successor = scene.version(scene.rotate().version_id)
+
+    assert created.fingerprint == successor.fingerprint
+    assert scene.logs_in(successor)

@@ -1,0 +1,29 @@
+"""Fixtures of the unit tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.org_client import key_pair
+from tests.sandbox.org import DeployPace, EmulatedOrg, OrgClock
+from tests.unit.support import Billing, FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def billing(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Billing]:
+    """An org on the fake clock whose app holds the certificate of the pair `first`."""
+    # A company's proxy must not come between.
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with EmulatedOrg(clock=OrgClock(source=clock.time)) as org:
+        org.deployments.pace = DeployPace(0, 0)
+        user = org.add_user("robot@example.com")
+        admin = org.add_user("admin@example.com", metadata_permission=True)
+        app = org.add_external_client_app("Billing", approved=[user])
+        app.install(key_pair("first").pem)
+        admin_app = org.add_external_client_app("CertificateAdmin", client_credentials_user=admin)
+        yield Billing(org, clock, app, user, admin, admin_app)

@@ -1,0 +1,326 @@
+"""Replacing the certificate of an app changes the certificate, and nothing else."""
+
+import io
+import logging
+import zipfile
+from collections.abc import Callable
+from xml.etree.ElementTree import fromstring
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from salesforce_keypair.errors import InstallationRefused, KeyPairError
+from salesforce_keypair.keypair import Certificate
+from salesforce_keypair.salesforce.app_certificate import EXTERNAL_CLIENT_APP, AppCertificate
+from salesforce_keypair.salesforce.metadata import MetadataApi
+from tests.integration.org_client import MD, certificate_of, key_pair
+from tests.sandbox.org import CertificateEncoding, Kind
+from tests.sandbox.org.exchange import Reply
+from tests.sandbox.org.faults import Fault, reset_after_acting
+from tests.sandbox.org.xmltree import Element
+from tests.unit.support import Billing
+
+FIRST, SECOND = "first", "second"
+
+
+def certificate(name: str) -> Certificate:
+    return Certificate.parse(key_pair(name).pem)
+
+
+def app_of(billing: Billing, name: str = "Billing") -> AppCertificate:
+    api = MetadataApi(
+        transport=billing.transport,
+        clock=billing.clock,
+        authorize=billing.admin_session,
+        api_version="67.0",
+        deadline=billing.clock.deadline(),
+    )
+    return AppCertificate(api=api, kind=EXTERNAL_CLIENT_APP, app_name=name, clock=billing.clock)
+
+
+def others(billing: Billing) -> tuple[Element, ...]:
+    return tuple(each for each in billing.app.component() if each.name != "certificate")
+
+
+def refusal(call: Callable[[], object]) -> KeyPairError:
+    with pytest.raises(KeyPairError) as caught:
+        call()
+    return caught.value
+
+
+def sent_members(billing: Billing) -> list[dict[str, str]]:
+    """The members of each component that was sent, in the order of the deploys."""
+    components = []
+    for deployment in billing.org.deployments.all():
+        with zipfile.ZipFile(io.BytesIO(deployment.archive)) as archive:
+            (path,) = (name for name in archive.namelist() if name != "package.xml")
+            root = fromstring(archive.read(path))
+        components.append({member.tag.removeprefix(MD): member.text or "" for member in root})
+    return components
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    "encoding", [CertificateEncoding.PEM, CertificateEncoding.DER_BASE64, CertificateEncoding.PEM_BASE64]
+)
+def test_the_installed_certificate_is_read_in_every_encoding(billing: Billing, encoding: CertificateEncoding) -> None:
+    billing.app.certificate_encoding = encoding
+    installed = app_of(billing).installed()
+
+    assert installed.shown
+    assert installed.certificate == certificate(FIRST)
+
+
+def test_an_app_without_a_certificate_shows_none(billing: Billing) -> None:
+    billing.app.install(None)
+    installed = app_of(billing).installed()
+
+    assert (installed.shown, installed.certificate) == (False, None)
+
+
+def test_a_hidden_certificate_is_told_as_not_shown(billing: Billing) -> None:
+    billing.app.certificate_encoding = CertificateEncoding.ABSENT
+    assert not app_of(billing).installed().shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MyNamedCertificate",
+        certificate_of(ec.generate_private_key(ec.SECP256R1())).public_bytes(Encoding.PEM).decode(),
+    ],
+    ids=["no certificate at all", "elliptic curve"],
+)
+def test_a_certificate_that_cannot_be_read_is_shown_and_unknown(billing: Billing, text: str) -> None:
+    billing.app.install(None)
+    billing.app.elements = (*billing.app.elements, Element("certificate", text))
+    installed = app_of(billing).installed()
+
+    assert (installed.shown, installed.certificate) == (True, None)
+
+
+# Finding the app
+
+
+def test_the_app_is_found_among_many_whatever_its_component_is_called(billing: Billing) -> None:
+    for number in range(25):
+        billing.org.add_external_client_app(f"Other{number:02}", full_name=f"A{number:02}_settings")
+    billing.app.full_name = "zzz.made%20by-hand"
+    app = app_of(billing)
+
+    assert app.installed().certificate == certificate(FIRST)
+    assert len(billing.org.log.entries(Kind.SOAP)) == 4
+    app.installed()
+    assert len(billing.org.log.entries(Kind.SOAP)) == 5
+
+
+def test_a_component_named_after_its_app_is_found_by_one_read(billing: Billing) -> None:
+    for number in range(25):
+        billing.org.add_external_client_app(f"A{number:02}")
+    billing.app.full_name = "BILLING_glbloauth"
+    app_of(billing).installed()
+
+    assert len(billing.org.log.entries(Kind.SOAP)) == 2
+
+
+def test_an_app_whose_name_begins_the_same_is_not_mistaken_for_it(billing: Billing) -> None:
+    other = billing.org.add_external_client_app("BillingArchive", full_name="Billing_a")
+    other.install(key_pair("third").pem)
+    app = app_of(billing)
+    app.replace(certificate(SECOND))
+
+    assert billing.app.fingerprint == key_pair(SECOND).fingerprint
+    assert other.fingerprint == key_pair("third").fingerprint
+
+
+@pytest.mark.parametrize("name", ["Missing", "billing", "Billing_glbloauth"])
+def test_an_app_that_is_not_there_is_named(billing: Billing, name: str) -> None:
+    error = refusal(app_of(billing, name).installed)
+
+    assert type(error) is InstallationRefused
+    assert f"named {name}" in error.what
+    assert "appName" in error.remedy
+    assert not error.retryable
+
+
+def test_an_app_that_is_deleted_meanwhile_is_named(billing: Billing) -> None:
+    app = app_of(billing)
+    app.installed()
+    billing.org.apps.remove(billing.app)
+
+    assert "named Billing" in refusal(app.installed).what
+
+
+@pytest.mark.parametrize("full_name", ["../Billing", "Bil/ling", ".hidden", "a b", "B" * 300])
+def test_a_full_name_that_leads_elsewhere_in_a_package_is_never_asked_for(billing: Billing, full_name: str) -> None:
+    billing.app.full_name = full_name
+    assert type(refusal(app_of(billing).installed)) is InstallationRefused
+    assert not [entry for entry in billing.org.log.entries() if f"<m:fullNames>{full_name}<".encode() in entry.body]
+
+
+def test_a_record_that_answers_with_an_odd_full_name_is_refused(billing: Billing) -> None:
+    soap = "http://schemas.xmlsoap.org/soap/envelope/"
+    text = (
+        f'<s:Envelope xmlns:s="{soap}"><s:Body><readMetadataResponse xmlns="{MD[1:-1]}"><result><records>'
+        "<fullName>../x</fullName><externalClientApplication>Billing</externalClientApplication>"
+        "</records></result></readMetadataResponse></s:Body></s:Envelope>"
+    )
+    billing.org.faults.add(Fault("odd", acts=False, answer=Reply(200, text.encode(), "text/xml")), Kind.SOAP, skip=1)
+
+    assert "full name that can't be used" in refusal(app_of(billing).installed).what
+
+
+# Replacing
+
+
+@pytest.mark.parametrize("encoding", list(CertificateEncoding))
+@pytest.mark.parametrize("answers_secret", [False, True])
+def test_everything_but_the_certificate_stays_element_for_element(
+    billing: Billing, encoding: CertificateEncoding, answers_secret: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    billing.app.certificate_encoding = encoding
+    billing.app.answers_consumer_secret = answers_secret
+    before, secret = others(billing), billing.app.consumer_secret
+    with caplog.at_level(logging.WARNING):
+        app_of(billing).replace(certificate(SECOND))
+
+    assert billing.app.fingerprint == key_pair(SECOND).fingerprint
+    assert others(billing) == before
+    assert billing.app.consumer_secret == secret
+    assert caplog.text == ""
+
+
+def test_a_first_certificate_is_put_where_none_was(billing: Billing) -> None:
+    billing.app.install(None)
+    before = others(billing)
+    app_of(billing).replace(certificate(SECOND))
+
+    assert billing.app.fingerprint == key_pair(SECOND).fingerprint
+    assert others(billing) == before
+
+
+def test_unusual_settings_survive_to_the_last_character(billing: Billing) -> None:
+    unusual = (
+        Element("customScopes", "one"),
+        Element("note", ' leading, trailing and\n  inner space \u00e4\u4e2d\U0001f600 & <tags> ]]> "quotes" '),
+        Element("nothing"),
+        Element("deep", children=(Element("a", children=(Element("b", "1"), Element("b", "2"))), Element("c"))),
+    )
+    billing.app.elements = (*unusual, *billing.app.elements)
+    before = others(billing)
+    app_of(billing).replace(certificate(SECOND))
+
+    assert others(billing) == before
+
+
+def test_keys_are_never_sent_and_never_made_anew(billing: Billing) -> None:
+    billing.app.answers_consumer_secret = True
+    app_of(billing).replace(certificate(SECOND))
+
+    for members in sent_members(billing):
+        assert not members.keys() & {"consumerKey", "consumerSecret", "fullName"}
+        assert members["shouldRotateConsumerKey"] == members["shouldRotateConsumerSecret"] == "false"
+        assert members["certificate"] == key_pair(SECOND).pem
+        assert "\r" not in members["certificate"]
+
+
+def test_a_new_member_takes_its_place_in_the_alphabet(billing: Billing) -> None:
+    billing.app.install(None)
+    app_of(billing).replace(certificate(SECOND))
+
+    for members in sent_members(billing):
+        assert list(members) == sorted(members)
+        assert "certificate" in members
+
+
+def test_a_change_is_rehearsed_then_deployed_then_read_back(billing: Billing) -> None:
+    app_of(billing).replace(certificate(SECOND))
+    kinds = [entry.kind for entry in billing.org.log.entries() if entry.kind is not Kind.POLL]
+
+    assert kinds == [Kind.SOAP, Kind.SOAP, Kind.DEPLOY, Kind.DEPLOY, Kind.SOAP]
+    assert [each.options.check_only for each in billing.org.deployments.all()] == [True, False]
+
+
+def test_a_rehearsal_that_fails_stops_before_the_change(billing: Billing) -> None:
+    billing.org.deployments.fail_next("no licence for that", check_only=True)
+    error = refusal(lambda: app_of(billing).replace(certificate(SECOND)))
+
+    assert "rehearsal" in error.what
+    assert "no licence for that" in error.what
+    assert billing.app.fingerprint == key_pair(FIRST).fingerprint
+    assert len(billing.org.deployments.all()) == 1
+
+
+def test_a_change_that_fails_after_its_rehearsal_is_told_as_one(billing: Billing) -> None:
+    billing.org.deployments.fail_next("locked meanwhile")
+    error = refusal(lambda: app_of(billing).replace(certificate(SECOND)))
+
+    assert "refused the change of the app's certificate (locked meanwhile)" in error.what
+    assert billing.app.fingerprint == key_pair(FIRST).fingerprint
+
+
+@pytest.mark.parametrize("kind", [Kind.DEPLOY, Kind.POLL, Kind.SOAP])
+@pytest.mark.parametrize("skip", [0, 1])
+def test_an_answer_that_is_lost_on_the_way_changes_nothing_in_the_end(billing: Billing, kind: Kind, skip: int) -> None:
+    before = others(billing)
+    billing.org.faults.add(reset_after_acting(), kind, skip=skip)
+    app_of(billing).replace(certificate(SECOND))
+
+    assert billing.app.fingerprint == key_pair(SECOND).fingerprint
+    assert others(billing) == before
+
+
+def test_a_success_that_did_nothing_is_noticed(billing: Billing) -> None:
+    billing.org.deployments.pretend_success = 1
+    error = refusal(lambda: app_of(billing).replace(certificate(SECOND)))
+
+    assert type(error) is InstallationRefused
+    assert error.retryable
+    assert "reported success, but the app holds another certificate" in error.what
+    assert billing.clock.slept[-2:] == [1.0, 1.0]
+
+
+def test_a_read_that_lags_behind_the_change_is_repeated(billing: Billing) -> None:
+    stale = Fault("stale", before=lambda: billing.app.install(key_pair(FIRST).pem))
+    fresh = Fault("fresh", before=lambda: billing.app.install(key_pair(SECOND).pem))
+    billing.org.faults.add(stale, Kind.SOAP, skip=2)
+    billing.org.faults.add(fresh, Kind.SOAP, skip=2)
+    app_of(billing).replace(certificate(SECOND))
+
+    assert billing.clock.slept[-1] == 1.0
+
+
+def test_a_hidden_certificate_cannot_be_compared_and_is_believed(billing: Billing) -> None:
+    billing.app.certificate_encoding = CertificateEncoding.ABSENT
+    app_of(billing).replace(certificate(SECOND))
+
+    assert billing.app.fingerprint == key_pair(SECOND).fingerprint
+
+
+def test_settings_that_somebody_changes_meanwhile_are_named_in_the_log(
+    billing: Billing, caplog: pytest.LogCaptureFixture
+) -> None:
+    def somebody() -> None:
+        billing.app.elements = tuple(
+            Element(each.name, "hunter2") if each.name == "label" else each for each in billing.app.elements
+        )
+
+    billing.org.faults.add(Fault("somebody", before=somebody), Kind.SOAP, skip=2)
+    with caplog.at_level(logging.WARNING):
+        app_of(billing).replace(certificate(SECOND))
+    (record,) = caplog.records
+
+    assert record.__dict__["settings"] == ["label"]
+    assert record.__dict__["app"] == "Billing"
+    assert "hunter2" not in str(record.__dict__)
+
+
+def test_a_certificate_that_salesforce_would_not_take_is_not_sent(billing: Billing) -> None:
+    text = certificate_of(key_pair(SECOND).key, padding=3200).public_bytes(Encoding.PEM).decode()
+    error = refusal(lambda: app_of(billing).replace(Certificate.parse(text)))
+
+    assert "4096 bytes" in error.what
+    assert billing.org.log.entries() == ()
