@@ -2,9 +2,12 @@
 
 UV_VERSION := 0.13.9
 SAM_VERSION := 1.170.0
+SALESFORCE_CLI_VERSION := 2.150.6
+NODE_VERSION := 22.23.3
 
 ARCH ?= arm64
 ARGS ?=
+EVENT ?= events/vend-default.json
 
 TOOLS := .tools
 UV := $(TOOLS)/uv-$(UV_VERSION)
@@ -14,9 +17,13 @@ READY := .venv/.ready
 PYTHON := .venv/bin/python
 # The make that SAM starts for the layer isn't a part of this one.
 APART := MAKEFLAGS= MAKELEVEL=
-SAM := $(APART) LAMBDA_ARCHITECTURE=$(ARCH) UV="$(CURDIR)/$(UV)" $(SAM_HOME)/bin/sam
+# Expanded where it is used: the processor is the one that the target is made for.
+SAM = $(APART) LAMBDA_ARCHITECTURE=$(ARCH) UV="$(CURDIR)/$(UV)" $(SAM_HOME)/bin/sam
 
 LAYER := layers/salesforce_keypair
+# Apart from .aws-sam/build: a deployment must never take a build that was made for this machine's processor.
+LOCAL_BUILD := .aws-sam/local/build
+MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 FIND_PYTHON := sh $(LAYER)/find_python.sh 3.13 3.12 3.11 3.14
 NO_PYTHON := { echo "No Python 3.11 or later runs here: install python3.13" >&2; exit 1; }
 CODE := layers functions tests
@@ -32,18 +39,31 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format typecheck validate build reproducible requirements count clean
+.PHONY: help setup demo test test-clients lint format typecheck validate build local-build reproducible deploy spread \
+    sandbox local-rotate local-vend local-lambda requirements count clean
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) ## install what the tasks need into .venv (they do it themselves)
 
 demo: $(READY) ## watch a first installation, a rotation under traffic, one put back (ARGS="..." is passed on)
 	@$(PYTHON) -m tests.sandbox.demo $(ARGS)
 
+spread: $(READY) ## count what callers see while a certificate spreads, in every plausible way
+	@$(PYTHON) -m tests.sandbox.spread $(ARGS)
+
 test: $(READY) ## run the tests; all of them with coverage, or ARGS="tests/unit -k name" alone
 	@$(PYTHON) -m pytest -n auto --maxprocesses 8 $(if $(ARGS),$(ARGS),--cov --cov-fail-under=95)
+
+test-clients: $(READY) ## drive the Salesforce CLI against the emulated org (from npm, 300 MB; skipped without Node)
+	@if found=$$(sh tests/clients/install_salesforce_cli.sh "$(CURDIR)/$(TOOLS)" $(SALESFORCE_CLI_VERSION) $(NODE_VERSION)); then \
+	    export NODE="$$(echo "$$found" | sed -n 1p)" SALESFORCE_CLI="$$(echo "$$found" | sed -n 2p)"; \
+	    HOME="$(CURDIR)/$(TOOLS)" SF_DISABLE_TELEMETRY=true "$$NODE" "$$SALESFORCE_CLI" version && \
+	    $(PYTHON) -m pytest tests/clients/salesforce_cli.py $(ARGS); \
+	else \
+	    echo "Skipped: $$found"; \
+	fi
 
 lint: $(READY) ## check style and format
 	@$(PYTHON) -m ruff check $(CODE)
@@ -68,7 +88,42 @@ validate: $(READY) $(SAM_READY) ## check template.yaml, before and after its tra
 
 build: $(SAM_READY) ## build what is deployed (ARCH=arm64 or x86_64)
 	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
-	@echo "Built for $(ARCH). Deploy with: sam deploy --guided --parameter-overrides Architecture=$(ARCH)"
+	@echo "Built for $(ARCH). Deploy with: make deploy ARGS=--guided (parameter Architecture: $(ARCH))"
+
+sandbox: $(READY) ## start the local world and leave it up for the AWS CLI and sam local (ARGS=--help)
+	@$(PYTHON) -m tests.sandbox.serve $(ARGS)
+
+# Looked for before anything is built: without a container engine and a sandbox that would be in vain.
+SAM_LOCAL := $(PYTHON) -m tests.sandbox.sam_local --sam $(SAM_HOME)/bin/sam
+define beside_sandbox
+@$(SAM_LOCAL) check
+@"$(MAKE)" --no-print-directory local-build
+endef
+
+local-rotate: $(READY) ## rotate the sandbox's secret with sam local invoke, step by step (ARGS are SAM's)
+	$(beside_sandbox)
+	@$(SAM_LOCAL) rotate $(ARGS)
+
+local-vend: $(READY) ## ask the token vendor with sam local invoke (EVENT=events/vend-min-ttl.json)
+	$(beside_sandbox)
+	@$(SAM_LOCAL) vend --event $(EVENT) $(ARGS)
+
+local-lambda: $(READY) ## let sam local start-lambda answer SDKs on 127.0.0.1:3001, beside the sandbox
+	$(beside_sandbox)
+	@$(SAM_LOCAL) lambda $(ARGS)
+
+local-build: $(LOCAL_BUILD)/template.yaml ## build for this machine's processor, apart from what is deployed
+	@:
+
+$(LOCAL_BUILD)/template.yaml: override ARCH := $(MACHINE)
+$(LOCAL_BUILD)/template.yaml: template.yaml $(shell find functions $(LAYER) -type f ! -path '*/__pycache__/*') | $(SAM_READY)
+	@echo "Building for this machine ($(ARCH)) in $(LOCAL_BUILD)"
+	@mkdir -p .aws-sam
+	@$(SAM) build --build-dir $(LOCAL_BUILD) --parameter-overrides Architecture=$(ARCH) > .aws-sam/local-build.log 2>&1 || \
+	    { cat .aws-sam/local-build.log >&2; exit 1; }
+
+deploy: $(SAM_READY) ## deploy what was built, with sam deploy (ARGS=--guided asks for all parameters)
+	@$(SAM) deploy $(ARGS)
 
 reproducible: $(UV) ## build the layer twice (ARCH=...) and compare, byte for byte
 	@rm -rf .aws-sam/layer && mkdir -p .aws-sam/layer

@@ -1,4 +1,4 @@
-"""A small threaded HTTP/1.1 server on loopback, with kept-alive connections and the power to reset one.
+"""A small threaded HTTP/1.1 server with kept-alive connections and the power to reset one; on loopback by default.
 
 Not werkzeug's development server: it closes every connection after its answer, and keeping connections alive is what
 the clients under test do.
@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -44,10 +45,10 @@ Handler = Callable[[Request], Response]
 
 
 class HttpServer:
-    """Serves `handle` on a free loopback port until closed; every connection has a thread."""
+    """Serves `handle` until closed, on a free port if that is 0; every connection has a thread."""
 
-    def __init__(self, handle: Handler) -> None:
-        self._server = _Server(handle)
+    def __init__(self, handle: Handler, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._server = _Server(handle, host, port)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -70,11 +71,15 @@ class _Server(ThreadingHTTPServer):
     # The default of 5 resets connections when a burst of callers arrives.
     request_queue_size = 128
 
-    def __init__(self, handle: Handler) -> None:
+    def __init__(self, handle: Handler, host: str, port: int) -> None:
         self.handle = handle
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
-        super().__init__(("127.0.0.1", 0), _Connection)
+        super().__init__((host, port), _Connection)
+
+    def server_bind(self) -> None:
+        # HTTPServer's own looks the address's name up, which can take seconds and leaves this machine.
+        TCPServer.server_bind(self)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()

@@ -41,7 +41,10 @@ class LocalAws:
         aws.client("secretsmanager").create_secret(Name="key-pair", SecretString=document)
     """
 
-    def __init__(self, rotation_policy: RotationPolicy | None = None) -> None:
+    def __init__(
+        self, rotation_policy: RotationPolicy | None = None, *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        self._host, self._port = host, port
         self._callers = Callers()
         self._lambda = LambdaService()
         self.secrets_manager = SecretsManager(self._lambda, rotation_policy or RotationPolicy())
@@ -51,14 +54,16 @@ class LocalAws:
         self._logs: Path | None = None
 
     def __enter__(self) -> Self:
-        self._logs = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="local-aws-")))
-        self._server = HttpServer(self._gateway.answer)
-        # Ended in the opposite order: no more deliveries, then the functions, so that who waits for one gets an answer,
-        # then the rotations, which waited too, and the address last.
-        self._stack.callback(self._server.close)
-        self._stack.callback(self.secrets_manager.wait_for_all_rotations)
-        self._stack.callback(self._lambda.close)
-        self._stack.callback(self.secrets_manager.stop_rotations)
+        with self._stack:
+            self._logs = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="local-aws-")))
+            self._server = HttpServer(self._gateway.answer, self._host, self._port)
+            # Ended in the opposite order: no more deliveries, then the functions, so that who waits for one gets an
+            # answer, then the rotations, which waited too, and the address last.
+            self._stack.callback(self._server.close)
+            self._stack.callback(self.secrets_manager.wait_for_all_rotations)
+            self._stack.callback(self._lambda.close)
+            self._stack.callback(self.secrets_manager.stop_rotations)
+            self._stack = self._stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -92,7 +97,7 @@ class LocalAws:
             # Neither a developer's own profile nor a company's proxy must come between.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "NO_PROXY": "127.0.0.1",
+            "NO_PROXY": ",".join(dict.fromkeys(("127.0.0.1", self._host))),
         }
 
     def create_function(
