@@ -21,8 +21,6 @@ from tests.sandbox.org.state import Org
 from tests.sandbox.org.tls import ThrowAwayAuthority
 from tests.sandbox.org.users import User
 
-# What a test means when it says so; the org keeps both kinds as one.
-
 __all__ = [
     "REFUSALS",
     "App",
