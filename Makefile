@@ -6,6 +6,8 @@ SALESFORCE_CLI_VERSION := 2.150.6
 NODE_VERSION := 22.23.3
 
 ARCH ?= arm64
+# More than there are processors, for most of what the tests do is wait.
+WORKERS ?= 4
 ARGS ?=
 EVENT ?= events/vend-default.json
 
@@ -39,7 +41,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-clients lint format typecheck validate build local-build reproducible deploy spread \
+.PHONY: help setup demo test prove test-clients lint format typecheck validate build local-build reproducible deploy spread \
     sandbox local-rotate local-vend local-lambda requirements count clean
 
 help: ## list the tasks
@@ -54,7 +56,10 @@ spread: $(READY) ## count what callers see while a certificate spreads, in every
 	@$(PYTHON) -m tests.sandbox.spread $(ARGS)
 
 test: $(READY) ## run the tests; all of them with coverage, or ARGS="tests/unit -k name" alone
-	@$(PYTHON) -m pytest -n auto --maxprocesses 8 $(if $(ARGS),$(ARGS),--cov --cov-fail-under=95)
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),-m "not exhaustive" --cov --cov-fail-under=95)
+
+prove: $(READY) ## stop a rotation at every remote call of every step, and see each promise hold
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal -m exhaustive
 
 test-clients: $(READY) ## drive the Salesforce CLI against the emulated org (from npm, 300 MB; skipped without Node)
 	@if found=$$(sh tests/clients/install_salesforce_cli.sh "$(CURDIR)/$(TOOLS)" $(SALESFORCE_CLI_VERSION) $(NODE_VERSION)); then \

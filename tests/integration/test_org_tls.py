@@ -1,9 +1,7 @@
 """The emulated org over https: at its address, or at a My Domain for clients that go through it as their proxy."""
 
 import socket
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -92,16 +90,3 @@ def test_an_org_without_a_my_domain_is_nobodys_proxy() -> None:
 def test_a_my_domain_needs_an_authority() -> None:
     with pytest.raises(ValueError, match="give an authority"):
         EmulatedOrg(my_domain=MY_DOMAIN)
-
-
-def test_the_org_ends_at_once_whatever_its_connections_wait_for(authority: ThrowAwayAuthority) -> None:
-    with ExitStack() as clients, ExitStack() as running:
-        org = running.enter_context(EmulatedOrg(tls=authority))
-        session = clients.enter_context(_session(org, authority.ca_file))
-        assert session.get(f"{org.url}/services/data/", timeout=10).status_code == 200
-        port = int(org.url.rpartition(":")[2])
-        clients.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
-        started = time.monotonic()
-        running.close()
-
-        assert time.monotonic() - started < 3, "it waits 5 s for a connection that it can't end"

@@ -191,6 +191,7 @@ def kills(
             yield scene, before, request
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("step", "spreading"),
     [(SET, OldUntil(4)), (SET, NeitherUntil(4)), (TEST, NeitherUntil(4)), (FINISH, AtOnce())],
@@ -204,6 +205,7 @@ def test_killed_anywhere_the_next_deliveries_end_the_rotation_well(step: str, sp
         assert scene.logs_in(scene.version(request.version_id))
 
 
+@pytest.mark.exhaustive
 def test_killed_while_the_old_key_alone_goes_on_the_next_deliveries_put_back() -> None:
     for scene, before, request in kills(SET, Never(), deployed=True):
         old = scene.labelled("AWSCURRENT")

@@ -18,6 +18,9 @@ from tests.scenarios.support import ROTATION, STEPS, Stage
 Inject = Callable[[Stage], object]
 
 
+pytestmark = pytest.mark.exhaustive
+
+
 @dataclass(frozen=True)
 class RemoteCall:
     """The how-manieth call of its kind within a step."""

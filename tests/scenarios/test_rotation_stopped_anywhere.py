@@ -15,6 +15,8 @@ from tests.sandbox.org.spreading import AtOnce, Never
 from tests.scenarios.promises import Promises, assert_tells_what_to_do
 from tests.scenarios.support import SET, STEPS, TEST, HonoursOnly, Stage, Stopped, stopped_before_call
 
+pytestmark = pytest.mark.exhaustive
+
 Situation = Callable[[Stage], object]
 # So that a testSecret that waits in vain makes few calls.
 SHORT_WAIT = {"SETTLING_SECONDS": "5", "SETTLED_LOGINS": "2", "SETTLED_INTERVAL_SECONDS": "3"}

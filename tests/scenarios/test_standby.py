@@ -186,6 +186,7 @@ def test_members_of_standby_that_are_not_known_here_are_kept(scene: Scene) -> No
 # Interrupted and failed ones
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("step", "spreading"),
     [(SET, OldUntil(4)), (TEST, NeitherUntil(4)), (FINISH, AtOnce())],
@@ -201,6 +202,7 @@ def test_killed_anywhere_the_next_deliveries_end_the_rotation_well(step: str, sp
         assert scene.labels()["AWSCURRENT"] == request.version_id
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("step", [SET, TEST])
 def test_killed_anywhere_and_given_up_the_next_rotation_succeeds(step: str) -> None:
     for scene, before, request, in_use in kills(step, AtOnce()):

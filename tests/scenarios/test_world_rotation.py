@@ -77,6 +77,7 @@ def test_a_certificate_that_is_never_honoured_is_put_back_and_the_key_that_was_g
         assert world.vend(force_refresh=True).value["key_version"] == old.version_id
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "operation", ["PutSecretValue", "UpdateSecretVersionStage"], ids=["while it stores the key", "while it promotes it"]
 )
@@ -91,6 +92,7 @@ def test_a_process_killed_on_its_way_to_aws_is_followed_by_one_that_finishes(
     assert_finished_after_a_kill(world, outcome)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", [Kind.DEPLOY, Kind.LIVENESS])
 def test_a_process_killed_on_its_way_to_salesforce_is_followed_by_one_that_finishes(world: World, kind: Kind) -> None:
     world.org.faults.add(Fault("killed", after=world.rotation.kill, reset=True), kind)
