@@ -30,7 +30,9 @@ def lambda_handler(event, context):
 """
 
 HOST = """
-import pathlib, sys
+import pathlib, signal, sys
+# A shell's background jobs, and what they start, inherit that SIGINT is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from tests.sandbox.aws import LocalAws
 
 folder, pids = sys.argv[1:]
