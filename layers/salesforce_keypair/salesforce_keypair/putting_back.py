@@ -41,8 +41,9 @@ class PuttingBack:
                 "the new key didn't settle, and its labels were moved meanwhile, so nothing was put back",
                 remedy="see who changes the secret's labels, and which certificate the app should hold",
             )
-        opened = app or self._open_app(pending, (pending, secret.current()), deadline)
-        done = _restored(opened, secret.current(), pending)
+        current = secret.current()
+        opened = app or self._open_app(pending, (pending, current), deadline)
+        done = _restored(opened, current, pending)
         secret.look_again()
         if CURRENT in secret.labels:
             return self._caught_up(opened, pending)
