@@ -19,7 +19,9 @@ metrics = function_metrics("rotation")
 clock = SystemClock()
 # Wrong settings fail the deployment's first call, not the thousandth.
 settings = Settings.from_environment(os.environ, serves_secrets=False)
-rotation = build_rotation(settings, clock)
+rotation = build_rotation(
+    settings, clock, table_failed=lambda: metrics.add_metric("TokenTableFailures", MetricUnit.Count, 1)
+)
 
 
 @logger.inject_lambda_context(log_event=False, clear_state=True)

@@ -7,21 +7,30 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from salesforce_keypair.errors import KeyPairError
+from salesforce_keypair.fetching import Source
 from salesforce_keypair.observability import function_logger, function_metrics
 from salesforce_keypair.settings import Settings
 from salesforce_keypair.timing import SystemClock
-from salesforce_keypair.vending import Source, VendRequest
+from salesforce_keypair.vend_request import VendRequest
+from salesforce_keypair.vending import reply
 from salesforce_keypair.wiring.aws import deadline_of
 from salesforce_keypair.wiring.vending import build_vendor
 
-METRIC_OF = {Source.CACHE: "TokensFromCache", Source.LOGIN: "TokensByLogin", Source.STALE: "StaleTokensServed"}
+METRIC_OF = {
+    Source.CACHED: "TokensFromCache",
+    Source.SHARED: "TokensFromTable",
+    Source.FRESH: "TokensByLogin",
+    Source.STALE: "StaleTokensServed",
+}
 
 logger = function_logger("token-vendor")
 metrics = function_metrics("token-vendor")
 clock = SystemClock()
 # Wrong settings fail the deployment's first call, not the thousandth.
 settings = Settings.from_environment(os.environ, serves_secrets=True)
-vendor = build_vendor(settings, clock)
+vendor = build_vendor(
+    settings, clock, table_failed=lambda: metrics.add_metric("TokenTableFailures", MetricUnit.Count, 1)
+)
 
 
 @logger.inject_lambda_context(log_event=False, clear_state=True)
@@ -41,6 +50,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         raise
     metrics.add_metric("TokensVended", MetricUnit.Count, 1)
     metrics.add_metric(METRIC_OF[vended.source], MetricUnit.Count, 1)
-    if vended.source is not Source.CACHE:
+    if vended.source is not Source.CACHED:
         logger.info("token vended", source=vended.source, key_version=vended.token.key_version)
-    return vended.reply(clock.time())
+    return reply(vended.token, clock.time())

@@ -143,7 +143,9 @@ class Scene:
 
     def restart(self) -> None:
         """A new execution environment: nothing that was in memory is left."""
-        self.rotation = build_rotation(Settings.from_environment(self.variables, serves_secrets=False), self.clock)
+        self.rotation = build_rotation(
+            Settings.from_environment(self.variables, serves_secrets=False), self.clock, table_failed=lambda: None
+        )
 
     # What people do
 

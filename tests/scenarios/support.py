@@ -150,7 +150,9 @@ class Stage:
 
     def restart(self) -> None:
         """A new execution environment: nothing that was in memory is left."""
-        self.rotation = build_rotation(Settings.from_environment(self.variables, serves_secrets=False), self.clock)
+        self.rotation = build_rotation(
+            Settings.from_environment(self.variables, serves_secrets=False), self.clock, table_failed=lambda: None
+        )
 
     # What an engineer does
 

@@ -148,7 +148,7 @@ def test_a_step_has_the_time_that_lambda_says_less_a_margin_for_its_report(stage
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("TOKEN_TABLE", "tokens"), ("SETTLED_LOGINS", "0"), ("SETTLING_SECONDS", "soon"), ("AWS_ENDPOINT_URL", "")],
+    [("TOKEN_TABLE", "my tokens"), ("SETTLED_LOGINS", "0"), ("SETTLING_SECONDS", "soon"), ("AWS_ENDPOINT_URL", "")],
 )
 def test_a_wrong_setting_fails_the_functions_start_by_name(stage: Stage, variable: str, value: str) -> None:
     with pytest.raises(InvalidSettings) as caught, loaded("rotation", stage, **{variable: value}):
@@ -168,8 +168,8 @@ def test_settings_under_which_no_key_could_ever_settle_fail_the_functions_start(
     assert "SETTLED_LOGINS" in str(caught.value)
 
 
-def test_a_vendor_with_a_table_or_without_a_secret_fails_to_start(stage: Stage) -> None:
-    for variables in ({"SECRET_ID": ""}, {"SECRET_ID": "x", "TOKEN_TABLE": "tokens"}):
+def test_a_vendor_with_a_wrong_table_or_without_a_secret_fails_to_start(stage: Stage) -> None:
+    for variables in ({"SECRET_ID": ""}, {"SECRET_ID": "x", "TOKEN_TABLE": "my tokens"}):
         with pytest.raises(InvalidSettings), loaded("token_vendor", stage, **variables):
             pass
 

@@ -67,7 +67,8 @@ def test_a_step_ends_in_time_where_the_org_doesnt_answer(stage: Stage, step: str
     stage.deliver(request, *STEPS[: STEPS.index(step)])
     # In real time here, for it is the socket that must not wait too long.
     clock = SystemClock()
-    rotation = build_rotation(Settings.from_environment(stage.variables, serves_secrets=False), clock)
+    settings = Settings.from_environment(stage.variables, serves_secrets=False)
+    rotation = build_rotation(settings, clock, table_failed=lambda: None)
     stage.world.org.faults.add(faults.delayed(30), ALL, times=None)
     started = time.monotonic()
 

@@ -10,7 +10,7 @@ import pytest
 from salesforce_keypair.errors import InstallationRefused, KeyPairError, LoginRefused, NotSettled
 from salesforce_keypair.settings import Settings
 from salesforce_keypair.timing import Deadline
-from salesforce_keypair.vending import VendRequest
+from salesforce_keypair.vend_request import VendRequest
 from salesforce_keypair.wiring.vending import build_vendor
 from tests.sandbox.org import Presence
 from tests.scenarios.setups import CREATE, SET, TEST, Before, Scene
@@ -49,7 +49,7 @@ refreshes = pytest.mark.parametrize(("refresh", "cause", "remedy"), REFRESHES.va
 def vending(scene: Scene) -> Callable[[], KeyPairError]:
     """A vendor of the scene; each call asks it for a token that it can't give, and returns why."""
     settings = Settings.from_environment(scene.variables | {"SECRET_ID": scene.world.secret_arn}, serves_secrets=True)
-    vendor = build_vendor(settings, scene.clock)
+    vendor = build_vendor(settings, scene.clock, table_failed=lambda: None)
     request = VendRequest.parse({}, secret_ids=settings.secret_ids, token_lifetime=settings.token_lifetime)
 
     def vend() -> KeyPairError:

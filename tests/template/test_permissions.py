@@ -19,11 +19,16 @@ COMBINATIONS = [
     )
 ]
 
+SHARED = [parameters | {"ShareTokens": "true"} for parameters in COMBINATIONS]
+
 Statement = dict[str, Any]
 
 IN_SECRETS_MANAGER = {
     "StringEquals": {"kms:ViaService": {"Fn::Sub": "secretsmanager.${AWS::Region}.amazonaws.com"}},
 }
+
+
+IN_DYNAMODB = {"StringEquals": {"kms:ViaService": {"Fn::Sub": "dynamodb.${AWS::Region}.amazonaws.com"}}}
 
 
 def statements_of(role: str, template: dict[str, Any]) -> list[Statement]:
@@ -92,6 +97,21 @@ def test_the_vendor_may_read_its_secret_and_nothing_else(template: dict[str, Any
     assert len(statements) == 2 + bool(parameters["SecretKmsKeyArn"])
 
 
+@pytest.mark.parametrize("parameters", SHARED)
+@pytest.mark.parametrize("role", ["RotationRole", "TokenVendorRole"])
+def test_shared_tokens_add_one_row_read_and_one_written(
+    template: dict[str, Any], role: str, parameters: dict[str, str]
+) -> None:
+    alone = statements_of(role, resolved(template, **(parameters | {"ShareTokens": "false"})))
+    shared = statements_of(role, resolved(template, **parameters))
+    added = [statement for statement in shared if statement not in alone]
+
+    assert allowed(added, {"Fn::GetAtt": ["TokenTable", "Arn"]}) == {"dynamodb:GetItem", "dynamodb:UpdateItem"}
+    keys = [statement for statement in added if statement["Resource"] == {"Ref": "SecretKmsKeyArn"}]
+    assert [statement["Condition"] for statement in keys] == ([IN_DYNAMODB] if parameters["SecretKmsKeyArn"] else [])
+    assert len(added) == 1 + len(keys)
+
+
 @pytest.mark.parametrize("parameters", COMBINATIONS)
 def test_the_secret_is_open_only_to_the_function_that_rotates_it(
     template: dict[str, Any], parameters: dict[str, str]
@@ -108,7 +128,7 @@ def test_the_secret_is_open_only_to_the_function_that_rotates_it(
 
 @pytest.mark.parametrize("parameters", COMBINATIONS)
 @pytest.mark.parametrize("role", ["RotationRole", "TokenVendorRole"])
-def test_keys_are_used_through_secrets_manager_alone(
+def test_keys_are_used_through_the_service_that_they_are_given_for(
     template: dict[str, Any], role: str, parameters: dict[str, str]
 ) -> None:
     statements = statements_of(role, resolved(template, **parameters))

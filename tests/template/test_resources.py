@@ -10,10 +10,11 @@ from tests.template.transformed import TEMPLATE, resolved, source
 
 FUNCTIONS = {"RotationFunction": "functions/rotation", "TokenVendorFunction": "functions/token_vendor"}
 
-# The design's table, without the two that belong to tests and to a version to come, and what Powertools reads.
+# What the README lists, without the one that belongs to tests, and what Powertools reads.
 KNOWN_VARIABLES = {
     "SECRET_ID",
     "TOKEN_LIFETIME_SECONDS",
+    "TOKEN_TABLE",
     "SETTLING_SECONDS",
     "SETTLED_LOGINS",
     "SETTLED_INTERVAL_SECONDS",
@@ -21,6 +22,9 @@ KNOWN_VARIABLES = {
     "POWERTOOLS_METRICS_NAMESPACE",
 }
 SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:salesforce/keypair-AbCdEf"
+
+
+TOKEN_TABLE = "stack-TokenTable-1ABCDEFGHIJKL"
 
 
 def variables_of(function: str, template: dict[str, Any]) -> dict[str, Any]:
@@ -139,11 +143,38 @@ def test_only_the_vendor_serves_a_secret(template: dict[str, Any]) -> None:
 def test_the_functions_accept_every_value_that_the_parameters_allow(
     template: dict[str, Any], function: str, bound: str
 ) -> None:
-    environment = {name: _value_of(value, bound, template) for name, value in variables_of(function, template).items()}
+    variables = variables_of(function, resolved(template))
+    environment = {name: _value_of(value, bound, template) for name, value in variables.items()}
 
     settings = Settings.from_environment(environment, serves_secrets=function == "TokenVendorFunction")
 
     assert settings.settling == float(template["Parameters"]["SettlingSeconds"][bound])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_tokens_are_shared_where_asked(template: dict[str, Any], function: str) -> None:
+    assert variables_of(function, resolved(template, ShareTokens="true"))["TOKEN_TABLE"] == {"Ref": "TokenTable"}
+    assert variables_of(function, resolved(template))["TOKEN_TABLE"] == ""
+
+
+def test_there_is_a_table_only_where_tokens_are_shared(template: dict[str, Any]) -> None:
+    without, beside = resolved(template)["Resources"], resolved(template, ShareTokens="true")["Resources"]
+
+    assert beside.keys() - without.keys() == {"TokenTable", "ShareTokensPolicy"}
+
+
+@pytest.mark.parametrize("key", ["", "arn:aws:kms:eu-west-1:123456789012:key/11111111-1111-1111-1111-111111111111"])
+def test_the_table_is_as_the_functions_expect_it_and_encrypted_like_the_secret(
+    template: dict[str, Any], key: str
+) -> None:
+    resources = resolved(template, ShareTokens="true", SecretKmsKeyArn=key)["Resources"]
+    table = resources["TokenTable"]["Properties"]
+
+    assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
+    assert table["AttributeDefinitions"] == [{"AttributeName": "id", "AttributeType": "S"}]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+    encryption = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "SecretKmsKeyArn"}}
+    assert table.get("SSESpecification") == (encryption if key else None)
 
 
 @pytest.mark.parametrize(("number", "reserved"), [("-1", None), ("0", 0), ("50", 50)])
@@ -163,6 +194,8 @@ def test_the_rotation_reserves_none(resources: dict[str, Any]) -> None:
 def _value_of(value: Any, bound: str, template: dict[str, Any]) -> str:
     if value == {"Ref": "Secret"}:
         return SECRET_ARN
+    if value == {"Ref": "TokenTable"}:
+        return TOKEN_TABLE
     if isinstance(value, dict) and value.keys() == {"Ref"}:
         return str(template["Parameters"][value["Ref"]][bound])
     return str(value)

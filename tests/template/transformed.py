@@ -42,10 +42,14 @@ def transformed() -> dict[str, Any]:
 
 
 def resolved(template: dict[str, Any], **parameters: str) -> dict[str, Any]:
-    """The template as a stack with these parameters gets it: each Fn::If decided, what is AWS::NoValue left out."""
+    """The template as a stack with these parameters gets it: each condition decided, what is AWS::NoValue left out."""
     values = {name: parameter["Default"] for name, parameter in template["Parameters"].items()} | parameters
     holds = {name: _holds(condition, values) for name, condition in template["Conditions"].items()}
     result: dict[str, Any] = _decided(template, holds)
+    for part in ("Resources", "Outputs"):
+        result[part] = {
+            name: entry for name, entry in result[part].items() if holds.get(entry.get("Condition", ""), True)
+        }
     return result
 
 

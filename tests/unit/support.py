@@ -133,6 +133,11 @@ class Billing:
         )
 
 
+def arn_of(secret_id: str) -> str:
+    """The ARN of a secret in memory."""
+    return f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{secret_id}-AbCdEf"
+
+
 class MemorySecrets:
     """Secrets in memory, with Secrets Manager's rules for reading. `calls` holds what was asked, in order."""
 
@@ -158,13 +163,13 @@ class MemorySecrets:
     def read(self, secret_id: str, *, version_id: str) -> Value | None:
         self.calls.append(f"read {version_id}")
         text = self._values.get(secret_id, {}).get(version_id)
-        return None if text is None else Value(version_id, text)
+        return None if text is None else Value(arn_of(secret_id), version_id, text)
 
     def read_labelled(self, secret_id: str, label: str) -> Value | None:
         self.calls.append(f"read {label}")
         version_id = self._labels.get(secret_id, {}).get(label)
         text = None if version_id is None else self._values[secret_id][version_id]
-        return None if version_id is None or text is None else Value(version_id, text)
+        return None if version_id is None or text is None else Value(arn_of(secret_id), version_id, text)
 
 
 class MemoryLogin:

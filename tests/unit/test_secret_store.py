@@ -72,9 +72,10 @@ def test_a_state_without_versions_has_no_labels() -> None:
 def test_a_value_is_read_by_version_or_by_label(store: Store) -> None:
     store.put(TWO, "two", CURRENT)
 
-    assert store.secrets.read("key-pair", version_id=ONE) == Value(ONE, "one")
-    assert store.secrets.read_labelled("key-pair", CURRENT) == Value(TWO, "two")
-    assert store.secrets.read_labelled("key-pair", PREVIOUS) == Value(ONE, "one")
+    arn = store.client.describe_secret(SecretId="key-pair")["ARN"]
+    assert store.secrets.read("key-pair", version_id=ONE) == Value(arn, ONE, "one")
+    assert store.secrets.read_labelled("key-pair", CURRENT) == Value(arn, TWO, "two")
+    assert store.secrets.read_labelled("key-pair", PREVIOUS) == Value(arn, ONE, "one")
     assert "two" not in repr(store.secrets.read_labelled("key-pair", CURRENT))
 
 
@@ -100,8 +101,12 @@ def test_a_pending_value_is_stored_once(store: Store) -> None:
     assert store.secrets.put_pending("key-pair", TWO, "mine", rotation_token=None)
     assert not store.secrets.put_pending("key-pair", TWO, "another's", rotation_token=None)
 
-    assert store.secrets.read_labelled("key-pair", PENDING) == Value(TWO, "mine")
-    assert store.secrets.read_labelled("key-pair", CURRENT) == Value(ONE, "one")
+    value = store.secrets.read_labelled("key-pair", PENDING)
+    assert value is not None
+    assert (value.version_id, value.text) == (TWO, "mine")
+    current = store.secrets.read_labelled("key-pair", CURRENT)
+    assert current is not None
+    assert current.text == "one"
 
 
 @pytest.mark.parametrize("token", ["r" * 36, None])

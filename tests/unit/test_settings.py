@@ -57,10 +57,16 @@ def test_a_vendor_must_be_told_its_secrets(value: str | None) -> None:
         Settings.from_environment(environ, serves_secrets=True)
 
 
-def test_shared_tokens_are_refused_by_name() -> None:
+@pytest.mark.parametrize("name", ["tokens-of-acme", "arn:aws:dynamodb:eu-west-1:123456789012:table/tokens"])
+def test_tokens_are_shared_over_the_table_that_is_named(name: str) -> None:
+    assert read(TOKEN_TABLE=f" {name} ").token_table == name
+
+
+@pytest.mark.parametrize("name", ["my tokens", "a/b", "x" * 300, "arn:aws:s3:::tokens"])
+def test_what_cannot_be_a_table_is_refused_by_name(name: str) -> None:
     with pytest.raises(InvalidSettings, match="TOKEN_TABLE") as caught:
-        read(TOKEN_TABLE="tokens-of-acme")
-    assert "tokens-of-acme" not in str(caught.value)
+        read(TOKEN_TABLE=name)
+    assert name not in str(caught.value)
 
 
 @pytest.mark.parametrize(

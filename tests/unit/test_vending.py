@@ -14,10 +14,13 @@ from salesforce_keypair.errors import (
     LoginThrottled,
     SalesforceUnavailable,
 )
+from salesforce_keypair.fetching import Fetched, OwnLogins, Source
 from salesforce_keypair.key_choice import KeyChoice
+from salesforce_keypair.logins import Logins
 from salesforce_keypair.standing_back import StandingBack
 from salesforce_keypair.token_cache import MemoryCache
-from salesforce_keypair.vending import Source, TokenVendor, Vended, VendRequest
+from salesforce_keypair.vend_request import VendRequest
+from salesforce_keypair.vending import TokenVendor, reply
 from tests.integration.org_client import key_pair
 from tests.unit.support import ORG_ID, FakeClock, MemoryLogin, MemorySecrets, parse, text_of
 
@@ -35,15 +38,15 @@ class Vendor:
         self.secrets.put(S, "v1", text_of(key_pair("first")), "AWSCURRENT")
         self.login = MemoryLogin(clock, {"first", "second"})
         self.parses = 0
-        self._vendor = TokenVendor(
+        logins = Logins(
             keys=KeyChoice(store=self.secrets, login=self.login, parse=self._parse, clock=clock),
             standing_back=StandingBack(settling=720, clock=clock),
-            cache=MemoryCache(),
             token_lifetime=LIFETIME,
             clock=clock,
         )
+        self._vendor = TokenVendor(fetch=OwnLogins(logins), cache=MemoryCache(), clock=clock)
 
-    def vend(self, **event: Any) -> Vended:
+    def vend(self, **event: Any) -> Fetched:
         request = VendRequest.parse(event, secret_ids=(S, "another"), token_lifetime=LIFETIME)
         return self._vendor.vend(request, deadline=self.clock.deadline(30))
 
@@ -133,7 +136,7 @@ def test_a_reply_says_everything_in_oauths_names(vendor: Vendor, clock: FakeCloc
     vended = vendor.vend()
     clock.advance(100.5)
 
-    assert vended.reply(clock.time()) == {
+    assert reply(vended.token, clock.time()) == {
         "access_token": f"{ORG_ID[:15]}!1",
         "token_type": "Bearer",
         "instance_url": "https://acme.my.salesforce.com",
@@ -145,7 +148,7 @@ def test_a_reply_says_everything_in_oauths_names(vendor: Vendor, clock: FakeCloc
         "key_version": "v1",
     }
     clock.advance(5000)
-    assert vended.reply(clock.time())["expires_in"] == 0
+    assert reply(vended.token, clock.time())["expires_in"] == 0
     assert f"{ORG_ID[:15]}!1" not in repr(vended)
 
 
@@ -171,8 +174,8 @@ def test_a_warm_request_touches_neither_aws_nor_salesforce(vendor: Vendor, clock
     clock.advance(600)
     again = [vendor.vend() for _ in range(50)]
 
-    assert first.source is Source.LOGIN
-    assert {each.source for each in again} == {Source.CACHE}
+    assert first.source is Source.FRESH
+    assert {each.source for each in again} == {Source.CACHED}
     assert {each.token for each in again} == {first.token}
     assert vendor.secrets.calls == []
     assert (len(vendor.login.asked), vendor.parses) == (1, 1)
@@ -181,13 +184,13 @@ def test_a_warm_request_touches_neither_aws_nor_salesforce(vendor: Vendor, clock
 @pytest.mark.parametrize(
     ("age", "min_ttl", "source"),
     [
-        (675, 60, Source.CACHE),
-        (675.1, 60, Source.LOGIN),
-        (0, 900, Source.CACHE),
-        (1, 900, Source.LOGIN),
-        (300, 600, Source.CACHE),
-        (300, 601, Source.LOGIN),
-        (900, 0, Source.LOGIN),
+        (675, 60, Source.CACHED),
+        (675.1, 60, Source.FRESH),
+        (0, 900, Source.CACHED),
+        (1, 900, Source.FRESH),
+        (300, 600, Source.CACHED),
+        (300, 601, Source.FRESH),
+        (900, 0, Source.FRESH),
     ],
 )
 def test_a_token_is_renewed_when_it_gets_old_or_is_too_short_for_the_caller(
@@ -197,7 +200,7 @@ def test_a_token_is_renewed_when_it_gets_old_or_is_too_short_for_the_caller(
     clock.advance(age)
 
     assert vendor.vend(min_ttl_seconds=min_ttl).source is source
-    assert len(vendor.login.asked) == (1 if source is Source.CACHE else 2)
+    assert len(vendor.login.asked) == (1 if source is Source.CACHED else 2)
 
 
 def test_the_key_is_parsed_once_over_many_logins(vendor: Vendor, clock: FakeClock) -> None:
@@ -221,7 +224,7 @@ def test_a_forced_refresh_logs_in_though_the_token_is_fresh(vendor: Vendor) -> N
     vendor.vend()
     forced = vendor.vend(force_refresh=True)
 
-    assert (forced.source, forced.token.value[-2:]) == (Source.LOGIN, "!2")
+    assert (forced.source, forced.token.value[-2:]) == (Source.FRESH, "!2")
     assert vendor.vend().token == forced.token
 
 
@@ -308,7 +311,7 @@ def test_a_refused_vendor_stands_back_and_says_until_when(
     assert len(vendor.login.asked) == 1
     clock.advance(1)
     vendor.login.error = None
-    assert vendor.vend().source is Source.LOGIN
+    assert vendor.vend().source is Source.FRESH
 
 
 def test_while_it_stands_back_a_stale_token_is_served_without_asking(vendor: Vendor, clock: FakeClock) -> None:
@@ -326,7 +329,7 @@ def test_a_failure_of_one_secret_is_none_of_the_others(vendor: Vendor) -> None:
     vendor.login.refusal = LoginRefused("audience is invalid", remedy="correct it")
     vendor.error(secret_id="another")
 
-    assert vendor.vend().source is Source.LOGIN
+    assert vendor.vend().source is Source.FRESH
 
 
 def test_a_settling_refusal_says_how_long_a_change_may_spread(vendor: Vendor) -> None:
@@ -383,7 +386,7 @@ def test_other_failures_pass_through_as_they_are(vendor: Vendor) -> None:
 
     assert vendor.error() is failure
     vendor.login.error = None
-    assert vendor.vend().source is Source.LOGIN
+    assert vendor.vend().source is Source.FRESH
 
 
 # An org that returns the session it has
@@ -395,7 +398,7 @@ def test_the_same_token_got_again_is_no_younger(vendor: Vendor, clock: FakeClock
     clock.advance(700)
     again = vendor.vend()
 
-    assert again.source is Source.LOGIN
+    assert again.source is Source.FRESH
     assert (again.token.issued_at, again.token.expires_at) == (first.token.issued_at, first.token.expires_at)
 
 
@@ -411,7 +414,7 @@ def test_a_login_that_gained_nothing_is_not_repeated_at_once(vendor: Vendor, clo
     assert {each.source for each in served} == {Source.STALE}
     assert len(vendor.login.asked) == 2
     clock.advance(1)
-    assert vendor.vend().source is Source.LOGIN
+    assert vendor.vend().source is Source.FRESH
 
 
 @pytest.mark.parametrize(("lifetime", "min_ttl"), [(300, 600), (900, 900)])

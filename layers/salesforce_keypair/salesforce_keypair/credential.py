@@ -179,6 +179,16 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionedKey:
+    """A version of a secret that holds a key."""
+
+    secret_arn: str = field(repr=False)
+    version_id: str
+    credential: Credential = field(repr=False)
+    private_key: PrivateKey = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Successor:
     """A document ready to be stored, and the certificate in it."""
 

@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from salesforce_keypair.credential import Credential
-from salesforce_keypair.errors import HostNotAllowed, InvalidSecret, LoginRefused
+from salesforce_keypair.credential import Credential, VersionedKey
+from salesforce_keypair.errors import HostNotAllowed, InvalidSecret, LoginRefused, SecretUnavailable
 from salesforce_keypair.salesforce.login import Session
+from salesforce_keypair.seams import Login
 from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, SecretState, Value
 from salesforce_keypair.timing import Clock, Deadline, retrying
 
@@ -36,22 +36,6 @@ class SecretReader(Protocol):
         ...
 
 
-class Login(Protocol):
-    """Assertion in, session out."""
-
-    def __call__(self, credential: Credential, *, deadline: Deadline) -> Session:
-        """Log in once."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class VersionedKey:
-    """A credential with its key, and the version of the secret that it is from."""
-
-    version_id: str
-    credential: Credential = field(repr=False)
-
-
 class KeyChoice:
     """Logs in with AWSCURRENT, or with another labelled version where Salesforce honours only that one yet."""
 
@@ -70,7 +54,7 @@ class KeyChoice:
         versions; with `patient` the round is made again for some seconds, for servers that know different keys may
         refuse both by turns. Raises the refusal of AWSCURRENT if none logs in, or what stands in the way of asking.
         """
-        key = self._current(secret_id)
+        key = self.current(secret_id)
         try:
             return key, self._try(key, deadline)
         except LoginRefused as error:
@@ -99,22 +83,17 @@ class KeyChoice:
             pause *= 1.5
             tried = set()
 
-    def _try(self, key: VersionedKey, deadline: Deadline) -> Session:
-        return retrying(lambda: self._login(key.credential, deadline=deadline), clock=self._clock, deadline=deadline)
-
-    def _current(self, secret_id: str) -> VersionedKey:
+    def current(self, secret_id: str) -> VersionedKey:
         """The key of AWSCURRENT, or of AWSPREVIOUS where somebody overwrote the current version without one."""
         value = self._store.read_labelled(secret_id, CURRENT)
-        current = None if value is None else self._key_of(secret_id, value)
-        if current is not None and current.credential.private_key is not None:
-            return current
+        credential = None if value is None else self._parsed_of(secret_id, value)
+        if value is not None and credential is not None:
+            key = _key(value, credential)
+            if key is not None:
+                return key
         value = self._store.read_labelled(secret_id, PREVIOUS)
-        previous = None if value is None else self._key_of(secret_id, value)
-        if (
-            previous is not None
-            and previous.credential.private_key is not None
-            and (current is None or previous.credential.same_user(current.credential))
-        ):
+        previous = None if value is None else _key(value, self._parsed_of(secret_id, value))
+        if previous is not None and (credential is None or previous.credential.same_user(credential)):
             logger.warning(
                 "AWSCURRENT holds no privateKey, so AWSPREVIOUS serves: somebody overwrote the secret",
                 extra={"key_version": previous.version_id},
@@ -123,6 +102,22 @@ class KeyChoice:
         # Tells a secret that isn't there from one that was never rotated: the first raises SecretUnavailable.
         self._store.state(secret_id)
         raise InvalidSecret("the secret holds no privateKey yet", remedy="rotate it once, which makes the key")
+
+    def labelled(self, secret_id: str, version_id: str, current: VersionedKey) -> VersionedKey | None:
+        """The key of a version that is labelled now and logs in as the same user as the current one, if it is such."""
+        if version_id == current.version_id:
+            return current
+        try:
+            if not self._store.state(secret_id).labels_of(version_id):
+                return None
+            key = self._key_in(secret_id, version_id)
+        except SecretUnavailable as error:
+            logger.warning("a version can't be looked up", extra={"version": version_id, "reason": str(error)})
+            return None
+        return key if key is not None and key.credential.same_user(current.credential) else None
+
+    def _try(self, key: VersionedKey, deadline: Deadline) -> Session:
+        return retrying(lambda: self._login(key.credential, deadline=deadline), clock=self._clock, deadline=deadline)
 
     def _candidates(self, secret_id: str, current: VersionedKey, tried: set[str]) -> Iterator[VersionedKey]:
         """The keys of the labelled versions but those tried: labels read afresh, the last one that worked first.
@@ -143,13 +138,12 @@ class KeyChoice:
         """The key of a version, if it has a usable one."""
         try:
             value = self._store.read(secret_id, version_id=version_id)
-            key = None if value is None else self._key_of(secret_id, value)
+            return None if value is None else _key(value, self._parsed_of(secret_id, value))
         except (InvalidSecret, HostNotAllowed) as error:
             logger.warning("a labelled version can't be used", extra={"version": version_id, "reason": str(error)})
             return None
-        return key if key is not None and key.credential.private_key is not None else None
 
-    def _key_of(self, secret_id: str, value: Value) -> VersionedKey:
+    def _parsed_of(self, secret_id: str, value: Value) -> Credential:
         """A version's document, parsed once: what a version id of a secret names never changes."""
         name = (secret_id, value.version_id)
         credential = self._parsed.get(name)
@@ -158,4 +152,11 @@ class KeyChoice:
             while len(self._parsed) >= _KEPT_VERSIONS:
                 del self._parsed[next(iter(self._parsed))]
             self._parsed[name] = credential
-        return VersionedKey(value.version_id, credential)
+        return credential
+
+
+def _key(value: Value, credential: Credential) -> VersionedKey | None:
+    """The key of a version's document, if it holds one."""
+    if credential.private_key is None:
+        return None
+    return VersionedKey(value.arn, value.version_id, credential, credential.private_key)

@@ -1,7 +1,7 @@
 """A secret during one rotation: its pending and current documents, and whose certificates it knows."""
 
-from salesforce_keypair.credential import Credential, certificate_in
-from salesforce_keypair.errors import InvalidRequest, InvalidSecret, NotPending, RolledBack
+from salesforce_keypair.credential import Credential, VersionedKey, certificate_in
+from salesforce_keypair.errors import HostNotAllowed, InvalidRequest, InvalidSecret, NotPending, RolledBack
 from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.rotation_request import RotationRequest
 from salesforce_keypair.salesforce.app_certificate import Installed
@@ -105,6 +105,24 @@ class RotatingSecret:
                 "the secret has no current value", remedy="store its document first (the README describes it)"
             )
         return self._parse(text)
+
+    def current_key(self) -> VersionedKey | None:
+        """The key of AWSCURRENT, if it holds one."""
+        version_id = self._state.version_with(CURRENT)
+        return None if version_id is None else self.labelled_key(version_id)
+
+    def labelled_key(self, version_id: str) -> VersionedKey | None:
+        """The key of a labelled version, if it is one and holds a usable key."""
+        if version_id not in self._state.labels:
+            return None
+        try:
+            value = self._store.read(self._request.secret_id, version_id=version_id)
+            credential = None if value is None else self._parse(value.text)
+        except (InvalidSecret, HostNotAllowed):
+            return None
+        if value is None or credential is None or credential.private_key is None:
+            return None
+        return VersionedKey(value.arn, version_id, credential, credential.private_key)
 
     def refuse_overwritten(self, current: Credential) -> None:
         """Stop where AWSCURRENT lost the key that another labelled version still has. Raises InvalidSecret.

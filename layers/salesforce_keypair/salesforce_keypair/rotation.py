@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from salesforce_keypair.bridge import Bridge
 from salesforce_keypair.credential import Credential, holds_private_key
 from salesforce_keypair.errors import (
     ForeignCertificate,
@@ -38,6 +39,7 @@ class Rotation:
         store: SecretStore,
         open_app: OpenApp,
         prove: Prove,
+        bridge: Bridge,
         parse: Parse,
         rule: SettlingRule,
         clock: Clock,
@@ -45,6 +47,7 @@ class Rotation:
         self._store = store
         self._open_app = open_app
         self._prove = prove
+        self._bridge = bridge
         self._parse = parse
         self._rule = rule
         self._clock = clock
@@ -121,10 +124,16 @@ class Rotation:
         secret.refuse_changed_settings(pending, current)
         if installed.shown:
             _refuse_foreign(secret, current, installed)
-        app.replace(certificate)
+        app.replace(certificate, just_before=lambda: self._leave_bridge(secret, pending, deadline))
         logger.info("certificate deployed and read back", extra={"fingerprint": certificate.fingerprint})
         if pending.own_user_installs and pending.same_app(current):
             self._hold_the_session(request, secret, pending, app, deadline)
+
+    def _leave_bridge(self, secret: RotatingSecret, pending: Credential, deadline: Deadline) -> None:
+        """Help callers over the change, where it is the app in use that changes."""
+        key = secret.current_key()
+        if key is not None and pending.same_app(key.credential):
+            self._bridge.leave(key, secret.labelled_key, deadline)
 
     def _first_look(
         self, app: AppCertificate, pending: Credential, current: Credential, deadline: Deadline

@@ -6,6 +6,7 @@ from typing import Protocol
 from salesforce_keypair.credential import Credential
 from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.salesforce.app_certificate import Installed
+from salesforce_keypair.salesforce.login import Session
 from salesforce_keypair.secret_store import SecretState, Value
 from salesforce_keypair.timing import Deadline
 
@@ -41,8 +42,16 @@ class AppCertificate(Protocol):
         """What the app holds now."""
         ...
 
-    def replace(self, certificate: Certificate) -> None:
-        """Put in a certificate and change nothing else."""
+    def replace(self, certificate: Certificate, *, just_before: Callable[[], object] | None = None) -> None:
+        """Put in a certificate and change nothing else; `just_before` is called once all is rehearsed."""
+        ...
+
+
+class Login(Protocol):
+    """Assertion in, session out."""
+
+    def __call__(self, credential: Credential, *, deadline: Deadline) -> Session:
+        """Log in once."""
         ...
 
 

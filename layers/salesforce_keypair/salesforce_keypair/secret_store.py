@@ -42,8 +42,9 @@ _PASSING = frozenset({"ThrottlingException", "InternalServiceError", "LimitExcee
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A version's value."""
+    """A version's value; `arn` is its secret's, by whatever name that was asked for."""
 
+    arn: str
     version_id: str
     text: str = field(repr=False)
 
@@ -153,11 +154,12 @@ class SecretsManager:
             raise _unreachable("GetSecretValue", error) from error
         except _GARBLED as error:
             raise _garbled("GetSecretValue") from error
-        _check(answer, "VersionId", "GetSecretValue")
+        for member in ("ARN", "VersionId"):
+            _check(answer, member, "GetSecretValue")
         text = answer.get("SecretString")
         if text is None:
             raise InvalidSecret("the secret's value is binary", remedy="store the document as text (SecretString)")
-        return Value(version_id=answer["VersionId"], text=text)
+        return Value(arn=answer["ARN"], version_id=answer["VersionId"], text=text)
 
 
 def _call(operation: str, call: Callable[[], Answer]) -> Answer:

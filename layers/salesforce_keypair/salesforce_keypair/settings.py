@@ -13,6 +13,8 @@ _MAX_SECONDS = 86_400
 _MAX_SETTLED_SECONDS = 600
 _HOST_PORT = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::([0-9]{1,5}))?")
 _MAX_PORT = 65_535
+# "Amazon DynamoDB Developer Guide", naming rules.
+_TABLE = re.compile(r"(?:arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/)?[A-Za-z0-9_.-]{3,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class Settings:
     """What the functions are told by their environment. Times are seconds."""
 
     secret_ids: tuple[str, ...]
+    token_table: str | None
     token_lifetime: float
     settling: float
     settled_logins: int
@@ -32,11 +35,6 @@ class Settings:
         secret_ids = _list(environ, "SECRET_ID")
         if serves_secrets and not secret_ids:
             raise InvalidSettings("SECRET_ID is not set", remedy="name the secrets that this function serves")
-        if environ.get("TOKEN_TABLE", "").strip():
-            raise InvalidSettings(
-                "TOKEN_TABLE is set, and this version doesn't share tokens yet",
-                remedy="remove the variable; each environment then keeps its own tokens in memory",
-            )
         logins = _whole(environ, "SETTLED_LOGINS", default=3, least=1, most=100)
         interval = _number(environ, "SETTLED_INTERVAL_SECONDS", default=10, least=0)
         if (logins - 1) * interval > _MAX_SETTLED_SECONDS:
@@ -46,12 +44,24 @@ class Settings:
             )
         return cls(
             secret_ids=secret_ids,
+            token_table=_table(environ),
             token_lifetime=_number(environ, "TOKEN_LIFETIME_SECONDS", default=900, least=1),
             settling=_number(environ, "SETTLING_SECONDS", default=720, least=0),
             settled_logins=logins,
             settled_interval=interval,
             hosts=_hosts(environ),
         )
+
+
+def _table(environ: Mapping[str, str]) -> str | None:
+    """The table that shares tokens, by name or ARN; none where tokens are kept in memory only."""
+    name = environ.get("TOKEN_TABLE", "").strip()
+    if name and not _TABLE.fullmatch(name):
+        raise InvalidSettings(
+            "TOKEN_TABLE isn't the name or ARN of a DynamoDB table",
+            remedy="correct it, or remove it; each environment then keeps its own tokens in memory",
+        )
+    return name or None
 
 
 def _list(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

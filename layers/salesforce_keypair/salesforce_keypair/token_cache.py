@@ -1,10 +1,16 @@
 """Tokens already paid for."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
+
+from salesforce_keypair.salesforce.login import Session
 
 # google-auth's figure: a token is renewed this long before its end, so that a caller can hold it for its own work.
 REFRESH_EARLY_SECONDS = 225.0
+# A login that returned the token already known won't return another one a moment later, nor one that lives longer.
+NO_GAIN_SECONDS = 30.0
 
 
 class TokenState(StrEnum):
@@ -18,9 +24,12 @@ class TokenState(StrEnum):
     """Never served."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Token:
-    """An access token and how long it may be served. Times are epoch seconds of our own clock."""
+    """An access token and how long it may be served. Times are epoch seconds of our own clock.
+
+    It was fetched for a request of `min_ttl` seconds; `forced`, for one whose caller had seen the last one refused.
+    """
 
     value: str = field(repr=False)
     token_type: str
@@ -30,6 +39,32 @@ class Token:
     key_version: str
     issued_at: float
     expires_at: float
+    min_ttl: float = 0.0
+    forced: bool = False
+
+    @classmethod
+    def of_login(
+        cls, session: Session, *, username: str, key_version: str, issued_at: float, lifetime: float
+    ) -> "Token":
+        """The token of a login; `lifetime` in seconds counts where the token doesn't say itself when it ends.
+
+        `issued_at` is from before the login: what the life is counted from must not be later than its beginning.
+        """
+        return cls(
+            value=session.access_token,
+            token_type=session.token_type,
+            instance_url=session.instance.url,
+            org_id=session.org_id,
+            username=username,
+            key_version=key_version,
+            issued_at=issued_at,
+            expires_at=session.expires_at or issued_at + lifetime,
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The first 12 hex digits of its SHA-256: names it in a log without giving it away."""
+        return hashlib.sha256(self.value.encode()).hexdigest()[:12]
 
     def state(self, now: float, *, min_ttl: float) -> TokenState:
         """How it may be used by a caller who needs it for `min_ttl` seconds."""
@@ -38,6 +73,14 @@ class Token:
         if self.expires_at - now < max(min_ttl, REFRESH_EARLY_SECONDS):
             return TokenState.STALE
         return TokenState.FRESH
+
+    def is_as_good_as_new(self, now: float, *, min_ttl: float) -> bool:
+        """Whether it was got a moment ago for as demanding a request, so that another login gains nothing."""
+        return (
+            min_ttl <= self.min_ttl
+            and now < self.issued_at + NO_GAIN_SECONDS
+            and self.state(now, min_ttl=0) is TokenState.FRESH
+        )
 
     def first_seen(self, known: "Token") -> "Token":
         """This token with the times of `known`, which is the same one got by an earlier login.

@@ -7,6 +7,7 @@ what is installed.
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, tostring
 
@@ -81,8 +82,11 @@ class AppCertificate:
         """What the app holds now."""
         return self._installed_in(self._read())
 
-    def replace(self, certificate: Certificate) -> None:
-        """Put a certificate into the app and nothing else: rehearse, deploy, read back and compare."""
+    def replace(self, certificate: Certificate, *, just_before: Callable[[], object] | None = None) -> None:
+        """Put a certificate into the app and nothing else: rehearse, deploy, read back and compare.
+
+        `just_before` is called between the rehearsal, which takes its time, and the deploy.
+        """
         if len(certificate.pem) > MAX_CERTIFICATE_BYTES:
             raise InstallationRefused(
                 f"the certificate exceeds the {MAX_CERTIFICATE_BYTES} bytes that Salesforce takes",
@@ -91,6 +95,8 @@ class AppCertificate:
         before = self._read()
         full_name = _full_name_of(before)
         for check_only in (True, False):
+            if not check_only and just_before is not None:
+                just_before()
             self._api.deploy(
                 metadata_type=self._kind.metadata_type,
                 full_name=full_name,

@@ -1,8 +1,9 @@
 """The rotation function's parts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from salesforce_keypair.authority import Authority
+from salesforce_keypair.bridge import Bridge
 from salesforce_keypair.credential import AppType, Credential
 from salesforce_keypair.errors import InvalidSecret
 from salesforce_keypair.rotation import Rotation
@@ -13,13 +14,13 @@ from salesforce_keypair.salesforce.transport import Transport
 from salesforce_keypair.settings import Settings
 from salesforce_keypair.settling import SettlingRule
 from salesforce_keypair.timing import Clock, Deadline
-from salesforce_keypair.wiring.aws import secrets_manager
+from salesforce_keypair.wiring.aws import secrets_manager, shared_tokens
 
 _KINDS = {AppType.EXTERNAL_CLIENT_APP: EXTERNAL_CLIENT_APP, AppType.CONNECTED_APP: CONNECTED_APP}
 
 
-def build_rotation(settings: Settings, clock: Clock) -> Rotation:
-    """A rotation over Secrets Manager and Salesforce."""
+def build_rotation(settings: Settings, clock: Clock, *, table_failed: Callable[[], None]) -> Rotation:
+    """A rotation over Secrets Manager and Salesforce. `table_failed` hears of DynamoDB's failures."""
     store = secrets_manager()
     transport = Transport()
     login = SalesforceLogin(transport=transport, hosts=settings.hosts, clock=clock)
@@ -41,6 +42,12 @@ def build_rotation(settings: Settings, clock: Clock) -> Rotation:
         store=store,
         open_app=open_app,
         prove=lambda credential, deadline: login.prove(credential, deadline=deadline),
+        bridge=Bridge(
+            shared=shared_tokens(settings, clock, failed=table_failed),
+            login=login.jwt_bearer,
+            token_lifetime=settings.token_lifetime,
+            clock=clock,
+        ),
         parse=lambda text: Credential.parse(text, hosts=settings.hosts),
         rule=SettlingRule(
             logins=settings.settled_logins, interval=settings.settled_interval, patience=settings.settling

@@ -1,0 +1,61 @@
+"""The bridge over a swap: a fresh token of the old key for all, because for some minutes no key may log in."""
+
+import logging
+from datetime import UTC, datetime
+
+from salesforce_keypair.credential import VersionedKey
+from salesforce_keypair.errors import KeyPairError
+from salesforce_keypair.seams import Login
+from salesforce_keypair.shared_tokens import KeyOf, SharedTokens
+from salesforce_keypair.timing import Clock, Deadline, retrying
+from salesforce_keypair.token_cache import Token
+
+logger = logging.getLogger(__name__)
+
+# The rotation goes on without it, so it doesn't wait for it long.
+_LOGIN_SECONDS = 20.0
+_NO_BRIDGE = "no bridge over the change of the certificate; callers whose tokens end meanwhile depend on logins"
+
+
+class Bridge:
+    """Leaves a token in the shared table that outlives the change of a certificate, as sessions do."""
+
+    def __init__(self, *, shared: SharedTokens | None, login: Login, token_lifetime: float, clock: Clock) -> None:
+        self._shared = shared
+        self._login = login
+        self._token_lifetime = token_lifetime
+        self._clock = clock
+
+    def leave(self, key: VersionedKey, key_of: KeyOf, deadline: Deadline) -> bool:
+        """Log in with the current key and share the token; false, and a line in the log, where that comes to nothing.
+
+        Raises nothing: a rotation doesn't depend on it.
+        """
+        if self._shared is None:
+            return _missing("there is no TOKEN_TABLE")
+        issued_at = self._clock.time()
+        within = deadline.within(_LOGIN_SECONDS)
+        try:
+            session = retrying(lambda: self._login(key.credential, deadline=within), clock=self._clock, deadline=within)
+        except KeyPairError as error:
+            return _missing(str(error))
+        token = Token.of_login(
+            session,
+            username=key.credential.username,
+            key_version=key.version_id,
+            issued_at=issued_at,
+            lifetime=self._token_lifetime,
+        )
+        found = self._shared.look(key.secret_arn, key_of)
+        if found is not None and found.token is not None and found.token.value == token.value:
+            return _missing("Salesforce returned the session that is shared already, which is no younger for that")
+        if not self._shared.put(key, token):
+            return _missing("the table didn't take the token, or holds one that lives longer")
+        until = datetime.fromtimestamp(token.expires_at, UTC).isoformat(timespec="seconds")
+        logger.info("a token of the current key bridges the change of the certificate", extra={"until": until})
+        return True
+
+
+def _missing(why: str) -> bool:
+    logger.warning(_NO_BRIDGE, extra={"reason": why})
+    return False

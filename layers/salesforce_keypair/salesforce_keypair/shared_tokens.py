@@ -1,0 +1,111 @@
+"""Tokens shared between execution environments: sealed with the key that logged in, kept in a DynamoDB table.
+
+Who can read the table can't read the tokens; who can write to it can only make environments log in themselves. A row is
+believed where it opens with the key of a labelled version of the secret, for what that version's document says of app
+and user, and for the times that the row itself states.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from salesforce_keypair.credential import VersionedKey
+from salesforce_keypair.sealed_token import sealed, unsealed
+from salesforce_keypair.timing import Clock
+from salesforce_keypair.token_cache import Token
+from salesforce_keypair.token_table import Row, TableUnavailable, TokenTable
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+# After a failure the table isn't asked for this long: each of its time-outs would be a caller's.
+TABLE_PAUSE_SECONDS = 30.0
+
+
+KeyOf = Callable[[str], VersionedKey | None]
+"""The key of a version, if that version is labelled and logs in as the same user; none otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the table has for a secret: a token that is genuine, and until when somebody fetches the next one."""
+
+    token: Token | None
+    leased_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to fetch the next token of a secret."""
+
+    row_id: str
+    owner: str
+
+
+class SharedTokens:
+    """The table's tokens, as far as they are genuine. Where the table fails, everything here does nothing and says so.
+
+    `failed` hears of each failure, for a metric.
+    """
+
+    def __init__(self, *, table: TokenTable, clock: Clock, failed: Callable[[], None]) -> None:
+        self._table = table
+        self._clock = clock
+        self._failed = failed
+        self._asked_again_at = 0.0
+
+    @property
+    def available(self) -> bool:
+        """Whether the table is worth asking: it didn't fail a moment ago."""
+        return self._clock.time() >= self._asked_again_at
+
+    def look(self, secret_arn: str, key_of: KeyOf) -> Shared | None:
+        """What the table has; None where it fails."""
+        entry = self._ask(lambda: self._table.read(secret_arn))
+        return None if entry is None else Shared(self._opened(entry.row, key_of), entry.leased_until)
+
+    def take_lease(self, secret_arn: str, key_of: KeyOf, *, seconds: float) -> tuple[Lease, Token | None] | None:
+        """The lease, and the token that was there when it was taken; None where another has it or the table fails."""
+        lease = Lease(row_id=secret_arn, owner=uuid.uuid4().hex)
+        entry = self._ask(lambda: self._table.take_lease(lease.row_id, lease.owner, seconds=seconds))
+        return None if entry is None else (lease, self._opened(entry.row, key_of))
+
+    def put(self, key: VersionedKey, token: Token, *, lease: Lease | None = None, hold: float = 0.0) -> bool:
+        """Share a token; false where a later one is there, or the table fails. Ends the lease, in `hold` seconds."""
+        row = sealed(key, token)
+        owner = None if lease is None else lease.owner
+        return self._ask(lambda: self._table.put(key.secret_arn, row, owner=owner, hold=hold)) or False
+
+    def release(self, lease: Lease, *, hold: float = 0.0) -> None:
+        """End a lease without a token, in `hold` seconds."""
+        self._ask(lambda: self._table.release(lease.row_id, lease.owner, hold=hold))
+
+    def _ask(self, call: Callable[[], T]) -> T | None:
+        if not self.available:
+            return None
+        try:
+            return call()
+        except TableUnavailable as error:
+            self._asked_again_at = self._clock.time() + TABLE_PAUSE_SECONDS
+            logger.warning(
+                "tokens aren't shared for now; each environment logs in itself",
+                extra={"reason": str(error), "seconds": TABLE_PAUSE_SECONDS},
+            )
+            self._failed()
+            return None
+
+    def _opened(self, row: Row | None, key_of: KeyOf) -> Token | None:
+        """The token of a row, if it is genuine and still lives."""
+        if row is None or row.expires_at <= self._clock.time():
+            return None
+        key = key_of(row.key_version)
+        token = None if key is None else unsealed(key, row)
+        if token is None:
+            logger.warning(
+                "the shared token isn't one that a labelled version of the secret sealed, so it isn't believed",
+                extra={"key_version": row.key_version[:64]},
+            )
+        return token
