@@ -26,6 +26,8 @@ class Context:
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
     aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     seconds: float = 900.0
+    client_context: Any = None
+    identity: Any = None
 
     def get_remaining_time_in_millis(self) -> int:
         return int(self.seconds * 1000)

@@ -1,6 +1,8 @@
 """The handlers: an event in, a step or a token out, and what they log and count on the way."""
 
+import hashlib
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,17 @@ from tests.sandbox.org import Kind
 from tests.scenarios.handlers import Context, Handler, loaded, logged_in, metrics_in
 from tests.scenarios.support import CREATE, STEPS, Stage, event, step_event
 
+AUDITED = (
+    "secret",
+    "org",
+    "user",
+    "key_version",
+    "source",
+    "request_id",
+    "caller",
+    "claimed_caller",
+    "token_sha256",
+)
 REPLY = {
     "access_token",
     "token_type",
@@ -231,7 +244,75 @@ def test_a_token_is_never_logged(vendor: Handler) -> None:
 
     lines = vendor.printed()
     assert reply["access_token"] not in str(lines)
-    assert {line["correlation_id"] for line in logged_in(lines)} == {context.aws_request_id}
+    assert [line["request_id"] for line in lines] == [context.aws_request_id]
+
+
+def test_every_vend_leaves_one_line_that_says_who_got_which_token(stage: Stage, vendor: Handler) -> None:
+    for source in ("fresh", "cached"):
+        context = Context()
+        reply = vendor(event("vend-default"), context)
+        (line,) = vendor.printed()
+        told = {name: line.get(name) for name in AUDITED}
+
+        assert told == {
+            "secret": stage.arn,
+            "org": reply["org_id"],
+            "user": reply["username"],
+            "key_version": reply["key_version"],
+            "source": source,
+            "request_id": context.aws_request_id,
+            "caller": None,
+            "claimed_caller": None,
+            "token_sha256": hashlib.sha256(reply["access_token"].encode()).hexdigest()[:12],
+        }
+
+
+def test_a_caller_is_named_only_where_aws_vouches_for_it(vendor: Handler) -> None:
+    claim = SimpleNamespace(custom={"claimed_caller": "arn:aws:iam::123456789012:role/admin"})
+    context = Context(client_context=claim, identity=SimpleNamespace(cognito_identity_id="eu-west-1:me"))
+
+    vendor(event("vend-default"), Context(client_context=claim))
+    vendor(event("vend-default"), context)
+
+    told = [(line.get("caller"), line["claimed_caller"]) for line in vendor.printed()]
+    assert told == [(None, claim.custom["claimed_caller"]), ("eu-west-1:me", claim.custom["claimed_caller"])]
+
+
+@pytest.mark.parametrize("claim", [7, "", None, ["x"], {"x": 1}])
+def test_a_claim_that_is_no_name_is_left_out(vendor: Handler, claim: object) -> None:
+    vendor(event("vend-default"), Context(client_context=SimpleNamespace(custom={"claimed_caller": claim})))
+    vendor(event("vend-default"), Context(client_context=SimpleNamespace(custom=None)))
+
+    assert not any("claimed_caller" in line for line in vendor.printed())
+
+
+def test_a_claim_is_short_and_holds_no_credential(vendor: Handler) -> None:
+    for claim in ("x " * 1000, f"me 00D000000000001!{'AQ' * 40}"):
+        vendor(event("vend-default"), Context(client_context=SimpleNamespace(custom={"claimed_caller": claim})))
+
+    long, secret = (line["claimed_caller"] for line in vendor.printed())
+    assert len(long) <= 256
+    assert "AQAQ" not in secret
+
+
+def test_no_metric_has_a_dimension_of_callers(vendor: Handler) -> None:
+    context = Context(client_context=SimpleNamespace(custom={"claimed_caller": "batch"}))
+
+    vendor(event("vend-default"), context)
+
+    (line,) = vendor.printed()
+    assert [directive["Dimensions"] for directive in line["_aws"]["CloudWatchMetrics"]] == [[["service"]]]
+
+
+def test_a_request_that_failed_is_told_of_with_its_error(stage: Stage, vendor: Handler) -> None:
+    stage.world.user.frozen = True
+    context = Context()
+
+    with pytest.raises(LoginRefused):
+        vendor(event("vend-default"), context)
+
+    (line,) = (line for line in vendor.printed() if "_aws" in line)
+    assert (line["error"], line["level"], line["request_id"]) == ("LoginRefused", "ERROR", context.aws_request_id)
 
 
 @pytest.mark.parametrize("sent", [{"min_ttl_seconds": 1000}, {"force_refresh": "yes"}, {"secret": "x"}])

@@ -32,7 +32,8 @@ class Bridge:
         Raises nothing: a rotation doesn't depend on it.
         """
         if self._shared is None:
-            return _missing("there is no TOKEN_TABLE")
+            logger.info(_NO_BRIDGE, extra={"reason": "there is no TOKEN_TABLE"})
+            return False
         issued_at = self._clock.time()
         within = deadline.within(_LOGIN_SECONDS)
         try:
