@@ -281,12 +281,12 @@ def test_a_long_list_comes_in_pages(client: "SecretsManagerClient") -> None:
 
 def test_what_the_local_aws_has_not_is_said_so(aws: LocalAws, client: "SecretsManagerClient") -> None:
     assert refusal(client.delete_secret, SecretId="key-pair") == "NotImplementedException"
-    headers = {"Authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/dynamodb/aws4_request"}
+    headers = {"Authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/kms/aws4_request"}
     request = urllib.request.Request(aws.url, data=b"{}", headers=headers)
     with pytest.raises(urllib.error.HTTPError, match="501") as caught:
         urllib.request.urlopen(request)
     with caught.value as answer:
-        assert b"no 'dynamodb'" in answer.read()
+        assert b"no 'kms'" in answer.read()
 
 
 def test_an_unsigned_request_is_refused(aws: LocalAws) -> None:

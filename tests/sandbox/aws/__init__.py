@@ -1,4 +1,4 @@
-"""A local AWS to test against: a strict Secrets Manager with rotation, and Lambda in AWS's own runtime client."""
+"""A local AWS to test against: a strict Secrets Manager with rotation, DynamoDB, and Lambda in AWS's runtime client."""
 
 from tests.sandbox.aws.api_error import ApiError
 from tests.sandbox.aws.faults import (

@@ -30,6 +30,10 @@ class Service(Protocol):
         """Do it. Raises ApiError."""
         ...
 
+    def refusal(self, error: ApiError) -> Response:
+        """The answer by which it refuses."""
+        ...
+
 
 @dataclass(frozen=True)
 class Call:
@@ -99,7 +103,10 @@ class Gateway:
             known = ", ".join(sorted(self._services))
             raise ApiError("NotImplementedException", f"This local AWS has {known}, and no '{name}'.", status=501)
         caller = self._callers.name(credential["access_key"])
-        operation, parameters = service.read(request)
+        try:
+            operation, parameters = service.read(request)
+        except ApiError as error:
+            return service.refusal(error)
         call = Call(time.time(), name, operation, caller, "ok", took_effect=False, parameters=parameters)
         return self._perform(service, call, self.faults.take(operation, caller))
 
@@ -107,7 +114,7 @@ class Gateway:
         match disturbance:
             case Refuse(code, status, message):
                 self._log(call, code)
-                raise ApiError(code, message, status)
+                return service.refusal(ApiError(code, message, status))
             case DropConnection(after_effect=False):
                 self._log(call, "dropped")
                 raise DroppedConnection
@@ -123,7 +130,7 @@ class Gateway:
             response = service.perform(call.operation, call.parameters)
             call = replace(call, took_effect=True)
         except ApiError as error:
-            response = error.response()
+            response = service.refusal(error)
             call = replace(call, outcome=error.code)
         return self._respond(call, response, disturbance)
 

@@ -78,6 +78,10 @@ class LambdaService:
             headers["X-Amz-Function-Error"] = "Unhandled"
         return Response(200, result.payload, headers)
 
+    def refusal(self, error: ApiError) -> Response:
+        """The answer by which Lambda refuses."""
+        return error.response()
+
     def _invoke(self, name: str, invocation: Invocation) -> Result:
         function = self._find(name)
         if function is None:

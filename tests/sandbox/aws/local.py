@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 import boto3
 from botocore.config import Config
 
+from tests.sandbox.aws.dynamodb import DynamoDb
 from tests.sandbox.aws.faults import FaultPlan
 from tests.sandbox.aws.functions import Function, FunctionSettings
 from tests.sandbox.aws.gateway import REGION, Call, Callers, Gateway
@@ -21,6 +22,7 @@ from tests.sandbox.aws.rotations import RotationPolicy
 from tests.sandbox.aws.secrets_manager import SecretsManager
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
@@ -48,7 +50,10 @@ class LocalAws:
         self._callers = Callers()
         self._lambda = LambdaService()
         self.secrets_manager = SecretsManager(self._lambda, rotation_policy or RotationPolicy())
-        self._gateway = Gateway({"secretsmanager": self.secrets_manager, "lambda": self._lambda}, self._callers)
+        self.dynamodb = DynamoDb()
+        self._gateway = Gateway(
+            {"secretsmanager": self.secrets_manager, "dynamodb": self.dynamodb, "lambda": self._lambda}, self._callers
+        )
         self._stack = ExitStack()
         self._server: HttpServer | None = None
         self._logs: Path | None = None
@@ -136,6 +141,10 @@ class LocalAws:
     def client(
         self, service: Literal["secretsmanager"], *, caller: str = ..., config: Config | None = ...
     ) -> "SecretsManagerClient": ...
+    @overload
+    def client(
+        self, service: Literal["dynamodb"], *, caller: str = ..., config: Config | None = ...
+    ) -> "DynamoDBClient": ...
     @overload
     def client(
         self, service: Literal["lambda"], *, caller: str = ..., config: Config | None = ...

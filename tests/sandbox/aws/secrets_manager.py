@@ -123,6 +123,10 @@ class SecretsManager:
         answer = {name: value for name, value in perform(parameters).items() if value is not None}
         return Response(200, json.dumps(answer).encode(), {"Content-Type": "application/x-amz-json-1.1"})
 
+    def refusal(self, error: ApiError) -> Response:
+        """The answer by which Secrets Manager refuses."""
+        return error.response()
+
     # The operations
 
     def _create_secret(self, parameters: Parameters) -> Parameters:

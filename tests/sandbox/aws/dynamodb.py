@@ -1,0 +1,98 @@
+"""DynamoDB: moto's, one for each local AWS, behind the checks in which moto is more lenient than AWS.
+
+Sources: "DynamoDB API Reference" and botocore's model of the service. Expired items stay, as they do on AWS for days.
+"""
+
+import json
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from tests.sandbox.aws import dynamodb_rules, shapes
+from tests.sandbox.aws.api_error import ApiError
+from tests.sandbox.aws.gateway import ACCOUNT, REGION
+from tests.sandbox.aws.http_server import Request, Response
+
+if TYPE_CHECKING:
+    from tests.sandbox.aws.moto_tables import MotoTables
+
+_NAMESPACE = "com.amazonaws.dynamodb.v20120810#"
+_TARGET = "DynamoDB_20120810."
+_CONTENT_TYPE = "application/x-amz-json-1.0"
+# Those whose parameters are checked here; moto has more.
+_OPERATIONS = frozenset(
+    {
+        "CreateTable",
+        "DeleteItem",
+        "DeleteTable",
+        "DescribeTable",
+        "DescribeTimeToLive",
+        "GetItem",
+        "ListTables",
+        "PutItem",
+        "Scan",
+        "UpdateItem",
+        "UpdateTimeToLive",
+    }
+)
+
+Parameters = Mapping[str, Any]
+
+
+class DynamoDb:
+    """The service, and what a test looks at without going through HTTP. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: MotoTables | None = None
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Every item of a table, expired ones too, its values as boto3's Table shows them. Raises ApiError."""
+        answer = self._perform("Scan", {"TableName": table})
+        deserialize = TypeDeserializer().deserialize
+        return [{name: deserialize(value) for name, value in item.items()} for item in answer["Items"]]
+
+    def read(self, request: Request) -> tuple[str, Parameters]:
+        """The operation and its parameters, checked against AWS's model. Raises ApiError."""
+        target = request.headers.get("x-amz-target", "")
+        operation = target.removeprefix(_TARGET)
+        if not target.startswith(_TARGET) or operation not in shapes.service_model("dynamodb").operation_names:
+            raise ApiError("UnknownOperationException", f"'{target}' is no operation of DynamoDB.")
+        try:
+            parameters = json.loads(request.body)
+        except ValueError as error:
+            raise ApiError("SerializationException", "The body isn't JSON.") from error
+        if operation in _OPERATIONS:
+            shapes.check("dynamodb", operation, parameters)
+            dynamodb_rules.check(parameters)
+        return operation, parameters
+
+    def perform(self, operation: str, parameters: Parameters) -> Response:
+        """Do it. Raises ApiError."""
+        if operation not in _OPERATIONS:
+            raise ApiError("NotImplementedException", f"This local DynamoDB has no {operation}.", status=501)
+        answer = self._perform(operation, parameters)
+        return Response(200, json.dumps(answer).encode(), {"Content-Type": _CONTENT_TYPE})
+
+    def refusal(self, error: ApiError) -> Response:
+        """The answer by which DynamoDB refuses."""
+        body = {"__type": _NAMESPACE + error.code, "message": error.message, **error.members}
+        return Response(error.status, json.dumps(body).encode(), {"Content-Type": _CONTENT_TYPE})
+
+    def _perform(self, operation: str, parameters: Parameters) -> dict[str, Any]:
+        # moto checks a condition and writes in two steps, so on its own two writers could both find it true.
+        with self._lock:
+            tables = self._tables()
+            if "Key" in parameters:
+                dynamodb_rules.check_key(parameters["Key"], tables.attribute_types(parameters["TableName"]))
+            return tables.perform(operation, parameters)
+
+    def _tables(self) -> "MotoTables":
+        if self._made is None:
+            # A third of a second, which those who need no table don't pay.
+            from tests.sandbox.aws.moto_tables import MotoTables
+
+            self._made = MotoTables(ACCOUNT, REGION)
+        return self._made
