@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +74,14 @@ def code(call: Callable[[], object]) -> str:
 # Items
 
 
-def test_an_item_comes_back_with_the_types_that_it_was_put_with(client: "DynamoDBClient") -> None:
+def test_an_item_comes_back_with_the_types_that_it_was_put_with(aws: LocalAws, client: "DynamoDBClient") -> None:
     inner = {"L": [{"BOOL": True}, {"NULL": True}]}
     item: Any = {"id": {"S": "all"}, "n": {"N": "12.50"}, "b": {"B": b"\x00\xff"}, "m": {"M": {"inner": inner}}}
     client.put_item(TableName=TABLE, Item=item)
 
     assert client.get_item(TableName=TABLE, Key={"id": {"S": "all"}})["Item"] == item
+    row = {"id": "all", "n": Decimal("12.50"), "b": b"\x00\xff", "m": {"inner": [True, None]}}
+    assert row in aws.dynamodb.rows(TABLE)
 
 
 def test_an_expired_item_stays_as_it_does_on_aws_for_days(aws: LocalAws, client: "DynamoDBClient") -> None:

@@ -76,6 +76,23 @@ def test_a_signal_ends_it_cleanly_and_takes_its_files_away(tmp_path: Path, numbe
     assert "Traceback" not in printed
 
 
+def test_with_shared_tokens_there_is_a_table_and_both_functions_know_it(
+    tmp_path: Path, sandbox: RunningSandbox
+) -> None:
+    with sandbox_process(tmp_path / "state", "--shared-tokens"):
+        sharing = find(tmp_path / "state")
+        tables = boto3.client("dynamodb", **environment_of(sharing))
+        assert tables.describe_time_to_live(TableName="salesforce-tokens")["TimeToLiveDescription"] == {
+            "TimeToLiveStatus": "ENABLED",
+            "AttributeName": "ttl",
+        }
+        tables.close()
+
+    assert {each["TOKEN_TABLE"] for each in sharing.variables.values()} == {"salesforce-tokens"}
+    # Not left to the template, which may name a table that this sandbox hasn't.
+    assert {each["TOKEN_TABLE"] for each in sandbox.variables.values()} == {""}
+
+
 def test_one_that_was_killed_is_not_taken_for_running(sandbox: RunningSandbox, tmp_path: Path) -> None:
     replace(sandbox, control_url="http://127.0.0.1:1").write(tmp_path)
 

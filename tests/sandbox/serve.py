@@ -96,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--settling", type=_seconds, default=30, metavar="S", help="seconds that a change may take to spread (30)"
     )
+    parser.add_argument(
+        "--shared-tokens", action="store_true", help="let the vendor's environments share tokens in a DynamoDB table"
+    )
     reach = parser.add_mutually_exclusive_group()
     reach.add_argument(
         "--containers", action="store_true", help="listen where containers reach it, for `sam local`; else on loopback"
@@ -150,7 +153,13 @@ def _serve(options: argparse.Namespace, place: Place, stop: threading.Event) -> 
     extra = {} if only_here else {"AWS_SAM_LOCAL": "true", "NO_PROXY": f"{LOOPBACK},{place.name or place.host}"}
     timing = Timing(settling=options.settling, settled_interval=0.5, rotation_timeout=options.settling + 60)
     policy = RotationPolicy(repeats=2, pause_seconds=2)
-    with World(timing=timing, rotation_policy=policy, extra_environment=extra, place=place) as world:
+    with World(
+        timing=timing,
+        rotation_policy=policy,
+        extra_environment=extra,
+        place=place,
+        shared_tokens=options.shared_tokens,
+    ) as world:
         world.app.spreading = options.spreading
         world.turn_rotation_on()
         control = running.Control(world)
@@ -171,6 +180,8 @@ def _serve(options: argparse.Namespace, place: Place, stop: threading.Event) -> 
 def _describe(world: World, place: Place, control_url: str, *, reachable: bool) -> RunningSandbox:
     container_host = place.name or place.host
     in_container = {"AWS_ENDPOINT_URL": f"http://{container_host}:{urlsplit(world.aws.url).port}"}
+    # The built template may name a table, which is here only if the world was asked for it.
+    no_table = {"TOKEN_TABLE": ""}
     return RunningSandbox(
         control_url=control_url,
         aws_url=world.aws.url,
@@ -179,8 +190,8 @@ def _describe(world: World, place: Place, control_url: str, *, reachable: bool) 
         container_host=container_host,
         shell=world.aws.environment("shell"),
         variables={
-            ROTATION: world.aws.environment("sam-rotation") | world.rotation_variables | in_container,
-            VENDOR: world.aws.environment("sam-token-vendor") | world.vendor_variables | in_container,
+            ROTATION: world.aws.environment("sam-rotation") | no_table | world.rotation_variables | in_container,
+            VENDOR: world.aws.environment("sam-token-vendor") | no_table | world.vendor_variables | in_container,
         },
     )
 

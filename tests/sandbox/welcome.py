@@ -14,11 +14,12 @@ def welcome(sandbox: RunningSandbox, world: World, folder: Path) -> str:
     lines = [
         "The sandbox is up: an emulated Salesforce org, a local AWS, and both functions in AWS's own runtime client.",
         "",
-        f"  AWS        {world.aws.url}  (Secrets Manager and Lambda)",
+        f"  AWS        {world.aws.url}  (Secrets Manager, Lambda, DynamoDB)",
         f"  org        {world.org.url}",
         f"  secret     {world.secret_arn}",
         "             (everything but a key pair: the first rotation makes it)",
         f"  functions  {world.rotation.name}, {vendor}",
+        *_about_table(world),
         "",
         f"In another terminal these lines, or `. {os.path.relpath(folder / 'env.sh')}`:",
         "",
@@ -35,6 +36,11 @@ def welcome(sandbox: RunningSandbox, world: World, folder: Path) -> str:
         "Ctrl-C ends it. What happens from here on:",
     ]
     return "\n".join(lines)
+
+
+def _about_table(world: World) -> list[str]:
+    table = world.vendor_variables.get("TOKEN_TABLE")
+    return [f"  table      {table}  (tokens that the vendor's environments share)"] if table else []
 
 
 def _about_containers(sandbox: RunningSandbox) -> list[str]:

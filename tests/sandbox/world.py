@@ -20,6 +20,7 @@ FUNCTIONS = ROOT / "functions"
 
 SECRET_NAME = "salesforce/keypair"
 ADMIN_SECRET_NAME = "salesforce/keypair-admin"
+TOKEN_TABLE = "salesforce-tokens"
 APP_NAME = "Billing"
 STANDBY_APP_NAME = "BillingStandby"
 USERNAME = "billing.robot@example.com"
@@ -67,7 +68,10 @@ class Version:
 
 
 class World:
-    """A context manager: org, AWS, functions and the two secrets, as a newcomer has them before the first rotation."""
+    """A context manager: org, AWS, functions and the two secrets, as a newcomer has them before the first rotation.
+
+    With `shared_tokens` there is a table, too, and both functions know of it.
+    """
 
     def __init__(
         self,
@@ -80,6 +84,7 @@ class World:
         code: Code | None = None,
         place: Place | None = None,
         connected_apps: bool = False,
+        shared_tokens: bool = False,
     ) -> None:
         self.timing = timing or Timing()
         self._policy = rotation_policy or RotationPolicy(repeats=1, pause_seconds=0.1)
@@ -89,6 +94,7 @@ class World:
         self._code = code or Code()
         self._place = place or Place()
         self._connected_apps = connected_apps
+        self._shared_tokens = shared_tokens
         self._stack = ExitStack()
 
     org: Org
@@ -110,6 +116,8 @@ class World:
             self.aws = self._stack.enter_context(LocalAws(self._policy, host=place.host, port=place.aws_port))
             self._set_up_org()
             self._create_secrets()
+            if self._shared_tokens:
+                self._create_table()
             self._create_functions()
             self._stack = self._stack.pop_all()
         return self
@@ -172,6 +180,10 @@ class World:
         """The version that carries a label."""
         return next((version for version in self.versions() if label in version.labels), None)
 
+    def table_rows(self) -> list[dict[str, Any]]:
+        """What the table of shared tokens holds: numbers as Decimal, the rest as Python has it."""
+        return self.aws.dynamodb.rows(TOKEN_TABLE)
+
     @property
     def rotation_variables(self) -> dict[str, str]:
         """What the rotation function is told besides the AWS SDK's own variables."""
@@ -194,6 +206,7 @@ class World:
         return {
             "EXTRA_SALESFORCE_HOSTS": self.org.url.removeprefix("http://"),
             "SETTLING_SECONDS": f"{self.timing.settling:g}",
+            **({"TOKEN_TABLE": TOKEN_TABLE} if self._shared_tokens else {}),
             **self._extra_environment,
         }
 
@@ -226,6 +239,18 @@ class World:
             "ARN"
         ]
         self.secret_arn = self.secrets.create_secret(Name=SECRET_NAME, SecretString=json.dumps(self.document()))["ARN"]
+
+    def _create_table(self) -> None:
+        tables = self.aws.client("dynamodb")
+        tables.create_table(
+            TableName=TOKEN_TABLE,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        tables.update_time_to_live(
+            TableName=TOKEN_TABLE, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
+        )
 
     def _create_functions(self) -> None:
         self.rotation = self.aws.create_function(

@@ -3,12 +3,12 @@
 Sources: "DynamoDB API Reference" and botocore's model of the service. Expired items stay, as they do on AWS for days.
 """
 
+import base64
 import json
 import threading
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-
-from boto3.dynamodb.types import TypeDeserializer
 
 from tests.sandbox.aws import dynamodb_rules, shapes
 from tests.sandbox.aws.api_error import ApiError
@@ -49,10 +49,9 @@ class DynamoDb:
         self._made: MotoTables | None = None
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """Every item of a table, expired ones too, its values as boto3's Table shows them. Raises ApiError."""
+        """Every item of a table, expired ones too: numbers as Decimal, the rest as Python has it. Raises ApiError."""
         answer = self._perform("Scan", {"TableName": table})
-        deserialize = TypeDeserializer().deserialize
-        return [{name: deserialize(value) for name, value in item.items()} for item in answer["Items"]]
+        return [{name: _plain(value) for name, value in item.items()} for item in answer["Items"]]
 
     def read(self, request: Request) -> tuple[str, Parameters]:
         """The operation and its parameters, checked against AWS's model. Raises ApiError."""
@@ -96,3 +95,20 @@ class DynamoDb:
 
             self._made = MotoTables(ACCOUNT, REGION)
         return self._made
+
+
+def _plain(value: Mapping[str, Any]) -> Any:
+    ((kind, held),) = value.items()
+    match kind:
+        case "N":
+            return Decimal(held)
+        case "B":
+            return base64.b64decode(held)
+        case "NULL":
+            return None
+        case "L":
+            return [_plain(each) for each in held]
+        case "M":
+            return {name: _plain(each) for name, each in held.items()}
+        case _:
+            return held
