@@ -47,7 +47,7 @@ class Bridge:
             issued_at=issued_at,
             lifetime=self._token_lifetime,
         )
-        found = self._shared.look(key.secret_arn, key_of)
+        found = self._shared.look(key, key_of)
         if found is not None and found.token is not None and found.token.value == token.value:
             return _missing("Salesforce returned the session that is shared already, which is no younger for that")
         if not self._shared.put(key, token):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from salesforce_keypair.credential import VersionedKey
 from salesforce_keypair.errors import KeyPairError
 from salesforce_keypair.key_choice import KeyChoice
 from salesforce_keypair.logins import Logins
@@ -107,7 +108,7 @@ class SharedLogins:
         quest = _Quest(
             request=request,
             known=known,
-            secret_arn=current.secret_arn,
+            current=current,
             key_of=lambda version_id: self._keys.labelled(secret_id, version_id, current),
             started=started,
             deadline=deadline,
@@ -126,15 +127,17 @@ class SharedLogins:
         patience = deadline.before(min(_OWN_LOGIN_SECONDS, max(deadline.remaining(), 0.0) / 2))
         pause = _FIRST_PAUSE_SECONDS
         while True:
-            shared = self._shared.look(quest.secret_arn, quest.key_of)
+            shared = self._shared.look(quest.current, quest.key_of)
             if shared is None:
                 return self._own(request, quest.known, deadline)
             quest.found = shared.token
             if shared.token is not None and self._will_do(shared.token, quest):
                 return Fetched(shared.token, Source.SHARED)
+            if shared.refusal is not None:
+                self._logins.heed(request.secret_id, shared.refusal)
             self._logins.check(request.secret_id)
             if shared.leased_until <= self._clock.time():
-                taken = self._shared.take_lease(quest.secret_arn, quest.key_of, seconds=LEASE_SECONDS)
+                taken = self._shared.take_lease(quest.current.secret_arn, quest.key_of, seconds=LEASE_SECONDS)
                 if taken is not None:
                     return self._lead(quest, *taken)
             now = self._clock.time()
@@ -158,8 +161,12 @@ class SharedLogins:
         try:
             key, token = self._logins.log_in(quest.request, known, quest.deadline)
         except KeyPairError:
-            lives = quest.stand_in(self._clock.time()) is not None
-            self._shared.release(lease, hold=_FAILED_SECONDS if lives else 0.0)
+            hold = 0.0 if quest.stand_in(self._clock.time()) is None else _FAILED_SECONDS
+            refusal = self._logins.refusal(quest.request.secret_id)
+            if refusal is None:
+                self._shared.release(lease, hold=hold)
+            else:
+                self._shared.refuse(quest.current, refusal, lease=lease, hold=hold)
             raise
         gained = all(token.value != each.value for each in known)
         left = token.expires_at - self._clock.time()
@@ -183,7 +190,7 @@ class _Quest:
 
     request: VendRequest
     known: Token | None
-    secret_arn: str
+    current: VersionedKey
     key_of: KeyOf
     started: float
     deadline: Deadline

@@ -6,7 +6,7 @@ from dataclasses import replace
 from salesforce_keypair.credential import VersionedKey
 from salesforce_keypair.errors import KeyPairError
 from salesforce_keypair.key_choice import KeyChoice
-from salesforce_keypair.standing_back import StandingBack
+from salesforce_keypair.standing_back import Refusal, StandingBack
 from salesforce_keypair.timing import Clock, Deadline
 from salesforce_keypair.token_cache import Token
 from salesforce_keypair.vend_request import VendRequest
@@ -24,6 +24,14 @@ class Logins:
     def check(self, secret_id: str) -> None:
         """Raise the last refusal again while it holds."""
         self._standing_back.check(secret_id)
+
+    def heed(self, secret_id: str, refusal: Refusal) -> None:
+        """Take over a refusal that another environment met."""
+        self._standing_back.heed(secret_id, refusal)
+
+    def refusal(self, secret_id: str) -> Refusal | None:
+        """The last refusal, while it holds."""
+        return self._standing_back.holding(secret_id)
 
     def log_in(self, request: VendRequest, known: Iterable[Token], deadline: Deadline) -> tuple[VersionedKey, Token]:
         """A token and the key that got it; where it is one of the `known`, then with the times of its first login.

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from salesforce_keypair.credential import VersionedKey
+from salesforce_keypair.sealed_refusal import sealed_refusal, unsealed_refusal
 from salesforce_keypair.sealed_token import sealed, unsealed
+from salesforce_keypair.standing_back import Refusal
 from salesforce_keypair.timing import Clock
 from salesforce_keypair.token_cache import Token
 from salesforce_keypair.token_table import Row, TableUnavailable, TokenTable
@@ -31,9 +33,10 @@ KeyOf = Callable[[str], VersionedKey | None]
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the table has for a secret: a token that is genuine, and until when somebody fetches the next one."""
+    """What the table has for a secret: a token and a refusal that are genuine, and until when somebody logs in."""
 
     token: Token | None
+    refusal: Refusal | None
     leased_until: float
 
 
@@ -62,10 +65,13 @@ class SharedTokens:
         """Whether the table is worth asking: it didn't fail a moment ago."""
         return self._clock.time() >= self._asked_again_at
 
-    def look(self, secret_arn: str, key_of: KeyOf) -> Shared | None:
+    def look(self, current: VersionedKey, key_of: KeyOf) -> Shared | None:
         """What the table has; None where it fails."""
-        entry = self._ask(lambda: self._table.read(secret_arn))
-        return None if entry is None else Shared(self._opened(entry.row, key_of), entry.leased_until)
+        entry = self._ask(lambda: self._table.read(current.secret_arn))
+        if entry is None:
+            return None
+        refusal = None if entry.refusal is None else unsealed_refusal(current, entry.refusal)
+        return Shared(self._opened(entry.row, key_of), refusal, entry.leased_until)
 
     def take_lease(self, secret_arn: str, key_of: KeyOf, *, seconds: float) -> tuple[Lease, Token | None] | None:
         """The lease, and the token that was there when it was taken; None where another has it or the table fails."""
@@ -80,8 +86,13 @@ class SharedTokens:
         return self._ask(lambda: self._table.put(key.secret_arn, row, owner=owner, hold=hold)) or False
 
     def release(self, lease: Lease, *, hold: float = 0.0) -> None:
-        """End a lease without a token, in `hold` seconds."""
+        """End a lease without a login's end to tell of, in `hold` seconds."""
         self._ask(lambda: self._table.release(lease.row_id, lease.owner, hold=hold))
+
+    def refuse(self, current: VersionedKey, refusal: Refusal, *, lease: Lease, hold: float = 0.0) -> None:
+        """End a lease, in `hold` seconds, and tell all who wait what the login ended with."""
+        sealed_bytes = sealed_refusal(current, refusal)
+        self._ask(lambda: self._table.release(lease.row_id, lease.owner, hold=hold, refusal=sealed_bytes))
 
     def _ask(self, call: Callable[[], T]) -> T | None:
         if not self.available:

@@ -1,7 +1,7 @@
 """Not hammering an org that refuses: how long a refusal holds, and what callers are told meanwhile."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,12 +18,31 @@ FIRST_SETTLING_SECONDS = 1.0
 MOST_SETTLING_SECONDS = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal that holds until some moment. Times are epoch seconds; `settling_since`, if a change may explain it."""
+
+    code: str
+    what: str
+    remedy: str
+    retryable: bool
+    until: float
+    settling_since: float | None
+
+    def error(self) -> KeyPairError:
+        """What callers are told. Made anew each time: a raised exception keeps its frames, and each raise adds some."""
+        text = f"{self.what}; Salesforce isn't asked again before {_iso(self.until)}"
+        return _KINDS[self.code](text, remedy=self.remedy, retryable=self.retryable)
+
+
+_KINDS: Mapping[str, type[KeyPairError]] = {kind.code: kind for kind in (LoginRefused, LoginThrottled)}
+
+
 @dataclass(slots=True)
 class _Refused:
     """What is remembered of a secret's refusals since its last login. Times are epoch seconds."""
 
-    until: float = 0.0
-    told: Callable[[], KeyPairError] | None = None
+    last: Refusal | None = None
     settling_since: float | None = None
     settling_last: float = 0.0
     settling_pause: float = FIRST_SETTLING_SECONDS
@@ -39,10 +58,29 @@ class StandingBack:
 
     def check(self, secret_id: str) -> None:
         """Raise the last refusal again while it holds."""
+        refusal = self.holding(secret_id)
+        if refusal is not None:
+            raise refusal.error()
+
+    def holding(self, secret_id: str) -> Refusal | None:
+        """The last refusal, while it holds."""
         refused = self._refused.get(secret_id)
-        if refused is not None and refused.told is not None and self._clock.time() < refused.until:
-            # Made anew: a raised exception keeps its frames, and each raise would add to them.
-            raise refused.told()
+        if refused is None or refused.last is None or self._clock.time() >= refused.last.until:
+            return None
+        return refused.last
+
+    def heed(self, secret_id: str, refusal: Refusal) -> None:
+        """Take over a refusal that another environment met, unless what is known here holds for longer."""
+        if refusal.code not in _KINDS or refusal.until > self._clock.time() + THROTTLED_SECONDS:
+            return
+        refused = self._refused.setdefault(secret_id, _Refused())
+        if refused.last is not None and refused.last.until >= refusal.until:
+            return
+        refused.last = refusal
+        if refusal.settling_since is not None:
+            since = self._since(refused)
+            refused.settling_since = refusal.settling_since if since is None else min(since, refusal.settling_since)
+            refused.settling_last = self._clock.time()
 
     def may_be_patient(self, secret_id: str) -> bool:
         """Whether a settling refusal is worth several tries within one request: for the first that meets it."""
@@ -91,17 +129,16 @@ class StandingBack:
         return refused.settling_since
 
     def _hold(self, secret_id: str, error: KeyPairError, seconds: float) -> KeyPairError:
-        until = self._clock.time() + seconds
-        kind, what, remedy, retryable = type(error), error.what, error.remedy, error.retryable
-
-        def told() -> KeyPairError:
-            text = f"{what}; Salesforce isn't asked again before {_iso(until)}"
-            return kind(text, remedy=remedy, retryable=retryable)
-
         refused = self._refused.setdefault(secret_id, _Refused())
-        refused.until = until
-        refused.told = told
-        return told()
+        refused.last = Refusal(
+            code=error.code,
+            what=error.what,
+            remedy=error.remedy,
+            retryable=error.retryable,
+            until=self._clock.time() + seconds,
+            settling_since=refused.settling_since if error.retryable else None,
+        )
+        return refused.last.error()
 
 
 def _iso(moment: float) -> str:

@@ -55,10 +55,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the table holds for a secret: a token, if there is one, and until when somebody fetches the next."""
+    """What the table holds for a secret: a token, if there is one, and until when somebody fetches the next.
+
+    `refusal` is what the last login ended with instead of a token, sealed as well.
+    """
 
     row: Row | None
     leased_until: float
+    refusal: bytes | None = field(default=None, repr=False)
 
 
 class TokenTable:
@@ -122,20 +126,25 @@ class TokenTable:
             return True
         return self._put(row_id, row, owner=None, hold=0.0)
 
-    def release(self, row_id: str, owner: str, *, hold: float = 0.0) -> None:
-        """End one's own lease, or have it end in some seconds; done already is done."""
+    def release(self, row_id: str, owner: str, *, hold: float = 0.0, refusal: bytes | None = None) -> None:
+        """End one's own lease, or have it end in some seconds, with what the login ended with; done already is done."""
+        values: dict[str, Any] = {
+            ":owner": {"S": owner},
+            ":until": {"N": _millis(self._clock.time() + hold)},
+        }
+        update = "SET lease_until = :until"
+        if refusal is not None:
+            update += ", refusal = :refusal"
+            values[":refusal"] = {"B": refusal}
         try:
             _call(
                 "UpdateItem",
                 lambda: self._client.update_item(
                     TableName=self._name,
                     Key={"id": {"S": row_id}},
-                    UpdateExpression="SET lease_until = :until",
+                    UpdateExpression=update,
                     ConditionExpression="lease_owner = :owner",
-                    ExpressionAttributeValues={
-                        ":owner": {"S": owner},
-                        ":until": {"N": _millis(self._clock.time() + hold)},
-                    },
+                    ExpressionAttributeValues=values,
                 ),
             )
         except _ConditionFailed:
@@ -169,7 +178,7 @@ class TokenTable:
                 lambda: self._client.update_item(
                     TableName=self._name,
                     Key={"id": {"S": row_id}},
-                    UpdateExpression=update,
+                    UpdateExpression=f"{update} REMOVE refusal",
                     ConditionExpression=condition,
                     ExpressionAttributeNames={"#ttl": "ttl"},
                     ExpressionAttributeValues=values,
@@ -182,7 +191,11 @@ class TokenTable:
     def _entry(self, item: Mapping[str, Any]) -> Entry:
         until = _integer(item, "lease_until") or 0
         left = until / 1000 - self._clock.time()
-        return Entry(row=_row(item), leased_until=until / 1000 if 0 < left <= MAX_LEASE_SECONDS else 0.0)
+        return Entry(
+            row=_row(item),
+            leased_until=until / 1000 if 0 < left <= MAX_LEASE_SECONDS else 0.0,
+            refusal=_typed(item, "refusal", "B", bytes),
+        )
 
 
 def _row(item: Mapping[str, Any]) -> Row | None:
