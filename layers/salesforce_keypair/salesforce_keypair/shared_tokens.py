@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # After a failure the table isn't asked for this long: each of its time-outs would be a caller's.
 TABLE_PAUSE_SECONDS = 30.0
+# A token counted by a clock that is ahead would be served after its end.
+_CLOCK_TOLERANCE_SECONDS = 60.0
 
 
 KeyOf = Callable[[str], VersionedKey | None]
@@ -110,7 +112,11 @@ class SharedTokens:
 
     def _opened(self, row: Row | None, key_of: KeyOf) -> Token | None:
         """The token of a row, if it is genuine and still lives."""
-        if row is None or row.expires_at <= self._clock.time():
+        now = self._clock.time()
+        if row is None or row.expires_at <= now:
+            return None
+        if row.issued_at > now + _CLOCK_TOLERANCE_SECONDS:
+            logger.warning("the shared token is from the future by this clock, so it isn't believed")
             return None
         key = key_of(row.key_version)
         token = None if key is None else unsealed(key, row)
