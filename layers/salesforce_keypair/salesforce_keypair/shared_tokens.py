@@ -17,7 +17,7 @@ from salesforce_keypair.sealed_token import sealed, unsealed
 from salesforce_keypair.standing_back import Refusal
 from salesforce_keypair.timing import Clock
 from salesforce_keypair.token_cache import Token
-from salesforce_keypair.token_table import Row, TableUnavailable, TokenTable
+from salesforce_keypair.token_table import Entry, Row, TableBusy, TableUnavailable, TokenTable
 
 T = TypeVar("T")
 
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 # After a failure the table isn't asked for this long: each of its time-outs would be a caller's.
 TABLE_PAUSE_SECONDS = 30.0
+_BUSY_SECONDS = 0.5
 # A token counted by a clock that is ahead would be served after its end.
 _CLOCK_TOLERANCE_SECONDS = 60.0
 
@@ -69,7 +70,9 @@ class SharedTokens:
 
     def look(self, current: VersionedKey, key_of: KeyOf) -> Shared | None:
         """What the table has; None where it fails."""
-        entry = self._ask(lambda: self._table.read(current.secret_arn))
+        # Busy with others who want the same: as if one of them had the lease.
+        busy = Entry(row=None, leased_until=self._clock.time() + _BUSY_SECONDS)
+        entry = self._ask(lambda: self._table.read(current.secret_arn), busy=busy)
         if entry is None:
             return None
         refusal = None if entry.refusal is None else unsealed_refusal(current, entry.refusal)
@@ -96,11 +99,15 @@ class SharedTokens:
         sealed_bytes = sealed_refusal(current, refusal)
         self._ask(lambda: self._table.release(lease.row_id, lease.owner, hold=hold, refusal=sealed_bytes))
 
-    def _ask(self, call: Callable[[], T]) -> T | None:
+    def _ask(self, call: Callable[[], T], *, busy: T | None = None) -> T | None:
         if not self.available:
             return None
         try:
             return call()
+        except TableBusy as error:
+            # No failure: to log in for that would turn a rush on the table into one on Salesforce.
+            logger.info("the table is busy", extra={"reason": str(error)})
+            return busy
         except TableUnavailable as error:
             self._asked_again_at = self._clock.time() + TABLE_PAUSE_SECONDS
             logger.warning(

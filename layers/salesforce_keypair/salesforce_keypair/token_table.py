@@ -27,6 +27,7 @@ _MAX_LIFE_SECONDS = 90_000
 # DynamoDB deletes a row some time after this moment; nothing relies on when.
 _KEPT_AFTER_SECONDS = 3_600
 
+_BUSY = frozenset({"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"})
 _REFUSED = "ConditionalCheckFailedException"
 _INTEGER = re.compile(r"[0-9]{1,15}")
 # What the SDK's parser meets in JSON of another shape than it expects; it doesn't check.
@@ -40,6 +41,10 @@ _REMEDIES = {
 
 class TableUnavailable(Exception):
     """DynamoDB refused or didn't answer; the text says what to do. Never reaches a caller: tokens do without it."""
+
+
+class TableBusy(TableUnavailable):
+    """More asked of the row at once than one partition answers; it passes within seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +242,8 @@ def _call(operation: str, call: Callable[[], Answer]) -> Answer:
         message = foreign_words(error.response.get("Error", {}).get("Message", ""))
         remedy = _REMEDIES.get(code, "see AWS's health page if it lasts")
         refusal = f"DynamoDB refused {operation} with {foreign_words(code)} ({message})"
-        raise TableUnavailable(f"{refusal}: {remedy}") from error
+        kind = TableBusy if code in _BUSY else TableUnavailable
+        raise kind(f"{refusal}: {remedy}") from error
     except BotoCoreError as error:
         raise TableUnavailable(
             f"DynamoDB didn't answer {operation} ({type(error).__name__}): in a VPC, give the function a route or an "
