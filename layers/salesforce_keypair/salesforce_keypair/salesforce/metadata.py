@@ -6,6 +6,7 @@ Every call may be repeated: reads change nothing, and a deploy sends the same wh
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Any
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
@@ -103,7 +104,7 @@ class MetadataApi:
             raise _deploy_refused(result, "rehearsal of the change" if check_only else "change")
 
     def _finished(self, deploy_id: str) -> Mapping[str, Any]:
-        for attempt in range(10_000):
+        for attempt in count():
             result = self._rest("GET", f"/{deploy_id}?includeDetails=true", expected=200).get("deployResult")
             if not isinstance(result, dict):
                 raise _garbled("a deploy's status")
