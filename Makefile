@@ -41,7 +41,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test prove test-clients lint format typecheck validate build local-build reproducible deploy spread \
+.PHONY: help setup demo test prove test-clients lint format typecheck validate build local-build reproducible deploy spread burst \
     sandbox local-rotate local-vend local-lambda requirements count clean
 
 help: ## list the tasks
@@ -54,6 +54,9 @@ demo: $(READY) ## watch a first installation, a rotation under traffic, one put 
 
 spread: $(READY) ## count what callers see while a certificate spreads, in every plausible way
 	@$(PYTHON) -m tests.sandbox.spread $(ARGS)
+
+burst: $(READY) ## count the logins that 100 cold environments at once cost, with a table of tokens and without
+	@$(PYTHON) -m tests.sandbox.burst $(ARGS)
 
 test: $(READY) ## run the tests; all of them with coverage, or ARGS="tests/unit -k name" alone
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),-m "not exhaustive" --cov --cov-fail-under=95)

@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.sandbox.aws import Function, LocalAws
+from tests.sandbox.aws import ApiError, Function, LocalAws
 
 HANDLER = """
 import json, os, sys, time
@@ -230,6 +230,30 @@ def test_a_call_of_the_function_bears_its_name_in_the_log(aws: LocalAws, functio
 
 
 # Environments
+
+
+def test_provisioned_environments_have_initialised_before_the_first_of_them_is_invoked(
+    aws: LocalAws, folder: Path
+) -> None:
+    function = aws.create_function("worker", folder, concurrency=2)
+    function.set_concurrency(6)
+
+    function.provision(6)
+
+    assert (function.environments, function.output().count("cold start")) == (6, 6)
+    first = function.invoke({})
+    assert (first.cold, first.value["count"]) == (False, 1)
+    assert function.environments == 6
+
+
+def test_what_cannot_be_provisioned_is_said(aws: LocalAws, folder: Path) -> None:
+    function = aws.create_function("worker", folder, concurrency=1)
+    with pytest.raises(ApiError, match="TooManyRequestsException"):
+        function.provision(2)
+
+    (folder / "app.py").write_text("raise ValueError")
+    with pytest.raises(RuntimeError, match="broken didn't initialise"):
+        aws.create_function("broken", folder).provision(1)
 
 
 def test_a_warm_environment_is_used_again(function: Function) -> None:

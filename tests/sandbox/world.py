@@ -148,6 +148,16 @@ class World:
         members = {"consumerKey": self.standby.consumer_key, "appName": self.standby.name}
         self.put_document(self.document(standby=members))
 
+    def add_vendor(self, name: str) -> Function:
+        """Deploy the token vendor, once more if there is one."""
+        return self.aws.create_function(
+            name,
+            self._code.vendor,
+            layers=[self._code.layer],
+            environment=self.vendor_variables,
+            timeout=self.timing.vendor_timeout,
+        )
+
     def turn_rotation_on(self, *, immediately: bool = False) -> str:
         """Set the schedule up; returns the version id of a rotation that starts at once."""
         answer = self.secrets.rotate_secret(
@@ -260,10 +270,4 @@ class World:
             environment=self.rotation_variables,
             timeout=self.timing.rotation_timeout,
         )
-        self.vendor = self.aws.create_function(
-            "token-vendor",
-            self._code.vendor,
-            layers=[self._code.layer],
-            environment=self.vendor_variables,
-            timeout=self.timing.vendor_timeout,
-        )
+        self.vendor = self.add_vendor("token-vendor")

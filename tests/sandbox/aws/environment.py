@@ -87,6 +87,15 @@ class Environment:
         with self._changed:
             return self._ended is None and self._init_error is None
 
+    def wait_until_ready(self) -> bool:
+        """Wait for the end of its init; whether it takes invocations now."""
+        with self._changed:
+            # As in Lambda, an init that takes longer than its own limit is charged against the invocation.
+            self._changed.wait_for(
+                lambda: self._ready or self._init_error or self._ended, INIT_SECONDS + self._launch.timeout
+            )
+            return self._ready and self._ended is None
+
     def invoke(self, invocation: Invocation) -> Answer:
         """Hand the invocation over and wait for its answer; past the function's time-out the process is killed."""
         answer = self._wait_for_answer(invocation)
@@ -98,9 +107,8 @@ class Environment:
 
     def _wait_for_answer(self, invocation: Invocation) -> Answer | None:
         timeout = self._launch.timeout
+        self.wait_until_ready()
         with self._changed:
-            # As in Lambda, an init that takes longer than its own limit is charged against the invocation.
-            self._changed.wait_for(lambda: self._ready or self._init_error or self._ended, INIT_SECONDS + timeout)
             if self._init_error:
                 return self._init_error
             if self._ready and not self._ended:

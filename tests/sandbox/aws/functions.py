@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,27 @@ class Function:
             logs = list(self._logs)
         return "".join(log.read_text(errors="replace") for log in logs)
 
+    def set_concurrency(self, concurrency: int) -> None:
+        """Let so many environments run at once."""
+        with self._lock:
+            self._settings = replace(self._settings, concurrency=concurrency)
+
+    def provision(self, environments: int, *, at_once: int = 4) -> None:
+        """Start so many environments ahead of their first invocation, and wait until they have initialised.
+
+        As with provisioned concurrency. Raises ApiError: `TooManyRequestsException`; RuntimeError where an init fails.
+        """
+
+        def start(_: int) -> None:
+            environment = self._start()
+            if not environment.wait_until_ready():
+                raise RuntimeError(f"An environment of {self.name} didn't initialise")
+            self._give_back(environment)
+
+        # More at once would only take turns on the processors, and each one's init has a limit.
+        with ThreadPoolExecutor(at_once) as pool:
+            list(pool.map(start, range(environments)))
+
     def invoke(self, event: object, *, client_context: str | None = None) -> Result:
         """Invoke it with an event and wait. Raises ApiError: `TooManyRequestsException`."""
         return self.invoke_raw(Invocation(json.dumps(event).encode(), client_context))
@@ -147,20 +169,27 @@ class Function:
 
     def _take(self) -> tuple[Environment, bool]:
         with self._lock:
-            self._all = [environment for environment in self._all if environment.alive]
             while self._idle:
                 environment = self._idle.pop()
                 if environment.alive:
                     return environment, False
-            if self._closed or len(self._all) >= self._settings.concurrency:
-                raise ApiError("TooManyRequestsException", "Rate Exceeded.", status=429)
-            number = len(self._logs) + 1
-            log = self._log_folder / f"{self.name}-{number}.log"
-            log.touch()
-            self._logs.append(log)
-            environment = Environment(self._launch(), log)
-            self._all.append(environment)
-            return environment, True
+            return self._start_another(), True
+
+    def _start(self) -> Environment:
+        with self._lock:
+            return self._start_another()
+
+    def _start_another(self) -> Environment:
+        self._all = [environment for environment in self._all if environment.alive]
+        if self._closed or len(self._all) >= self._settings.concurrency:
+            raise ApiError("TooManyRequestsException", "Rate Exceeded.", status=429)
+        number = len(self._logs) + 1
+        log = self._log_folder / f"{self.name}-{number}.log"
+        log.touch()
+        self._logs.append(log)
+        environment = Environment(self._launch(), log)
+        self._all.append(environment)
+        return environment
 
     def _give_back(self, environment: Environment) -> None:
         with self._lock:
