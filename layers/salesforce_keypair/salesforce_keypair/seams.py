@@ -1,14 +1,17 @@
 """The outside parties of the rules, each behind one small Protocol."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from salesforce_keypair.credential import Credential
 from salesforce_keypair.keypair import Certificate
-from salesforce_keypair.salesforce.app_certificate import Installed
 from salesforce_keypair.salesforce.login import Session
 from salesforce_keypair.secret_store import SecretState, Value
 from salesforce_keypair.timing import Deadline
+
+if TYPE_CHECKING:
+    # It brings the Metadata API and its XML, which the vendor, whose login is behind a seam too, has no use for.
+    from salesforce_keypair.salesforce.app_certificate import Installed
 
 
 class SecretStore(Protocol):
@@ -38,7 +41,7 @@ class SecretStore(Protocol):
 class AppCertificate(Protocol):
     """The one certificate of an app."""
 
-    def installed(self) -> Installed:
+    def installed(self) -> "Installed":
         """What the app holds now."""
         ...
 
