@@ -323,3 +323,38 @@ def test_a_name_or_folder_that_cannot_be_is_refused(aws: LocalAws, function: Fun
         aws.create_function("worker", tmp_path)
     with pytest.raises(ValueError, match="nowhere"):
         aws.create_function("other", tmp_path / "nowhere")
+
+
+def test_it_tells_a_cold_start_from_the_handler_itself(aws: LocalAws, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import time\ntime.sleep(0.4)\ndef lambda_handler(event, context):\n    time.sleep(0.2)\n"
+    )
+    function = aws.create_function("slow", tmp_path)
+
+    cold, warm = function.invoke({}), function.invoke({})
+
+    assert cold.init_seconds is not None
+    assert warm.init_seconds is None
+    assert cold.init_seconds >= 0.4
+    assert min(cold.duration, warm.duration) >= 0.2
+    assert cold.seconds >= cold.duration + 0.4
+    assert warm.seconds >= warm.duration
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system doesn't tell")
+def test_it_knows_how_much_memory_was_held(aws: LocalAws, tmp_path: Path) -> None:
+    megabytes = 1024 * 1024
+    (tmp_path / "app.py").write_text(
+        "def lambda_handler(event, context):\n    held = b'x' * event['bytes']\n    return len(held)\n"
+    )
+    function = aws.create_function("hungry", tmp_path)
+    function.invoke({"bytes": 1})
+    before = function.peak_memory()
+    function.invoke({"bytes": 64 * megabytes})
+    after = function.peak_memory()
+    function.recycle()
+
+    assert before is not None
+    assert after is not None
+    assert after - before > 60 * megabytes
+    assert function.peak_memory() is None

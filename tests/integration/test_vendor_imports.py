@@ -47,6 +47,7 @@ PACKAGES = {
     "simplejson",
 }
 OWN_MODULES = {
+    "audit",
     "credential",
     "errors",
     "fetching",

@@ -55,10 +55,14 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of it: the function's payload, or an error's with `failed`."""
+    """What came of it: the function's payload, or an error's with `failed`.
+
+    `duration` is what Lambda would report: the seconds between the process being handed its work and answering.
+    """
 
     payload: bytes = field(repr=False)
     failed: bool = False
+    duration: float = 0.0
 
 
 class Environment:
@@ -75,6 +79,7 @@ class Environment:
         self._invocation: Invocation | None = None
         self._answer: Answer | None = None
         self._init_error: Answer | None = None
+        self._started_at = self._ready_at = self._handed_over_at = 0.0
         self._api = HttpServer(self._serve)
         # The signal of the parent's death follows the thread that started the process, not its process: so this one
         # thread starts it and lives until it has ended.
@@ -95,6 +100,23 @@ class Environment:
                 lambda: self._ready or self._init_error or self._ended, INIT_SECONDS + self._launch.timeout
             )
             return self._ready and self._ended is None
+
+    @property
+    def init_seconds(self) -> float | None:
+        """From the start of the process to its first request for work; None before that."""
+        with self._changed:
+            return self._ready_at - self._started_at if self._ready else None
+
+    def peak_memory(self) -> int | None:
+        """Bytes of memory that the process has held at most; None where it has ended or the system doesn't tell."""
+        with self._changed:
+            process = self._process
+        try:
+            status = Path(f"/proc/{process.pid if process else 0}/status").read_text()
+        except OSError:
+            return None
+        peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+        return int(peak[1]) * 1024 if peak else None
 
     def invoke(self, invocation: Invocation) -> Answer:
         """Hand the invocation over and wait for its answer; past the function's time-out the process is killed."""
@@ -139,6 +161,7 @@ class Environment:
         if sys.platform == "linux":
             command = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), self._launch.handler]
         variables = {**self._launch.variables, "AWS_LAMBDA_RUNTIME_API": self._api.address}
+        self._started_at = time.monotonic()
         try:
             with self._log.open("ab") as log:
                 process = subprocess.Popen(
@@ -185,20 +208,23 @@ class Environment:
         with self._changed:
             if posted is None or self._invocation is None or posted["id"] != self._invocation.request_id:
                 return Response(400, b'{"errorType": "InvalidRequestID", "errorMessage": "Invalid request ID"}')
-            self._answer = Answer(request.body, failed=posted["kind"] == "error")
+            duration = time.monotonic() - self._handed_over_at
+            self._answer = Answer(request.body, failed=posted["kind"] == "error", duration=duration)
             self._invocation = None
             self._changed.notify_all()
         return _accepted()
 
     def _next(self) -> Response:
         with self._changed:
-            self._ready = True
+            if not self._ready:
+                self._ready, self._ready_at = True, time.monotonic()
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._waiting or self._ended)
             if self._waiting is None:
                 raise DroppedConnection
             (invocation, deadline), self._waiting = self._waiting, None
             self._invocation = invocation
+            self._handed_over_at = time.monotonic()
         headers = {
             "Content-Type": "application/json",
             "Lambda-Runtime-Aws-Request-Id": invocation.request_id,

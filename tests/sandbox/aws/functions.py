@@ -33,7 +33,10 @@ class FunctionSettings:
 
 @dataclass(frozen=True)
 class Result:
-    """An invocation as it ended. `seconds` include a cold start."""
+    """An invocation as it ended. `seconds` are the caller's and include a cold start.
+
+    `duration` is what Lambda would report of the handler, `init_seconds` of a cold start before it.
+    """
 
     request_id: str
     event: bytes = field(repr=False)
@@ -41,6 +44,8 @@ class Result:
     failed: bool
     cold: bool
     seconds: float
+    duration: float
+    init_seconds: float | None
 
     @property
     def value(self) -> Any:
@@ -86,6 +91,13 @@ class Function:
         """How many environments live now."""
         with self._lock:
             return sum(environment.alive for environment in self._all)
+
+    def peak_memory(self) -> int | None:
+        """Bytes that the largest of the living environments has held at most; None where the system doesn't tell."""
+        with self._lock:
+            environments = list(self._all)
+        peaks = [peak for environment in environments if (peak := environment.peak_memory()) is not None]
+        return max(peaks, default=None)
 
     def output(self) -> str:
         """What all its environments, living or not, wrote to stdout and stderr."""
@@ -133,6 +145,8 @@ class Function:
             answer.failed,
             cold,
             time.monotonic() - started,
+            answer.duration,
+            environment.init_seconds if cold else None,
         )
         with self._lock:
             self._results.append(result)
