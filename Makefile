@@ -41,7 +41,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test prove test-clients lint format typecheck validate build local-build reproducible deploy spread burst \
+.PHONY: help setup demo test prove test-clients lint format typecheck validate build local-build reproducible deploy spread burst bench \
     sandbox local-rotate local-vend local-lambda requirements count clean
 
 help: ## list the tasks
@@ -57,6 +57,10 @@ spread: $(READY) ## count what callers see while a certificate spreads, in every
 
 burst: $(READY) ## count the logins that 100 cold environments at once cost, with a table of tokens and without
 	@$(PYTHON) -m tests.sandbox.burst $(ARGS)
+
+bench: $(READY) ## measure what a token costs, beside what it would cost otherwise (ARGS=--help)
+	@"$(MAKE)" --no-print-directory local-build
+	@$(PYTHON) -m tests.sandbox.bench $(ARGS)
 
 test: $(READY) ## run the tests; all of them with coverage, or ARGS="tests/unit -k name" alone
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),-m "not exhaustive" --cov --cov-fail-under=95)
