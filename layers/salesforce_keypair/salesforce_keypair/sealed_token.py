@@ -2,12 +2,21 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from salesforce_keypair.credential import VersionedKey
 from salesforce_keypair.json_text import parse_json
 from salesforce_keypair.sealing import NotSealed, seal, unseal
 from salesforce_keypair.token_cache import Token
 from salesforce_keypair.token_table import Row
+
+_MEMBERS: dict[str, type | tuple[type, ...]] = {
+    "access_token": str,
+    "token_type": str,
+    "org_id": str,
+    "min_ttl": (int, float),
+    "forced": bool,
+}
 
 
 def sealed(key: VersionedKey, token: Token) -> Row:
@@ -33,21 +42,27 @@ def unsealed(key: VersionedKey, row: Row) -> Token | None:
     """The token of a row; none where the row isn't, to the last member, as a holder of the key wrote it."""
     try:
         content = parse_json(unseal(key.private_key, row.sealed, context=_context(key, row)))
-        return Token(
-            value=content["access_token"],
-            token_type=content["token_type"],
-            instance_url=row.instance_url,
-            org_id=content["org_id"],
-            username=key.credential.username,
-            key_version=row.key_version,
-            issued_at=float(row.issued_at),
-            expires_at=float(row.expires_at),
-            min_ttl=content["min_ttl"],
-            forced=content["forced"],
-        )
-    except (NotSealed, ValueError, KeyError, TypeError):
-        # Sealed, but not by this version of the program, is as good as not sealed.
+    except (NotSealed, ValueError):
         return None
+    if not _is_ours(content):
+        return None
+    return Token(
+        value=content["access_token"],
+        token_type=content["token_type"],
+        instance_url=row.instance_url,
+        org_id=content["org_id"],
+        username=key.credential.username,
+        key_version=row.key_version,
+        issued_at=float(row.issued_at),
+        expires_at=float(row.expires_at),
+        min_ttl=content["min_ttl"],
+        forced=content["forced"],
+    )
+
+
+def _is_ours(content: Any) -> bool:
+    """Whether this version of the program can take what was sealed for a token; one sealed by another may differ."""
+    return isinstance(content, dict) and all(isinstance(content.get(name), each) for name, each in _MEMBERS.items())
 
 
 def _context(key: VersionedKey, row: Row) -> list[str | int]:
