@@ -194,6 +194,11 @@ class World:
         """What the table of shared tokens holds: numbers as Decimal, the rest as Python has it."""
         return self.aws.dynamodb.rows(TOKEN_TABLE)
 
+    def clear_table(self) -> None:
+        """Leave no token in the table, as if nobody had asked for a long time."""
+        for row in self.table_rows():
+            self.tables.delete_item(TableName=TOKEN_TABLE, Key={"id": {"S": row["id"]}})
+
     @property
     def rotation_variables(self) -> dict[str, str]:
         """What the rotation function is told besides the AWS SDK's own variables."""
@@ -208,7 +213,6 @@ class World:
         """What the token vendor is told besides the AWS SDK's own variables."""
         return {
             "SECRET_ID": self.secret_arn,
-            "TOKEN_LIFETIME_SECONDS": f"{self.timing.token_lifetime:g}",
             **self._common_variables(),
         }
 
@@ -216,6 +220,7 @@ class World:
         return {
             "EXTRA_SALESFORCE_HOSTS": self.org.url.removeprefix("http://"),
             "SETTLING_SECONDS": f"{self.timing.settling:g}",
+            "TOKEN_LIFETIME_SECONDS": f"{self.timing.token_lifetime:g}",
             **({"TOKEN_TABLE": TOKEN_TABLE} if self._shared_tokens else {}),
             **self._extra_environment,
         }
@@ -251,14 +256,14 @@ class World:
         self.secret_arn = self.secrets.create_secret(Name=SECRET_NAME, SecretString=json.dumps(self.document()))["ARN"]
 
     def _create_table(self) -> None:
-        tables = self.aws.client("dynamodb")
-        tables.create_table(
+        self.tables = self.aws.client("dynamodb")
+        self.tables.create_table(
             TableName=TOKEN_TABLE,
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        tables.update_time_to_live(
+        self.tables.update_time_to_live(
             TableName=TOKEN_TABLE, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
         )
 
