@@ -23,6 +23,7 @@ APART := MAKEFLAGS= MAKELEVEL=
 SAM = $(APART) LAMBDA_ARCHITECTURE=$(ARCH) UV="$(CURDIR)/$(UV)" $(SAM_HOME)/bin/sam
 
 LAYER := layers/salesforce_keypair
+CALLERS_LAYER := layers/salesforce_token
 # Apart from .aws-sam/build: a deployment must never take a build that was made for this machine's processor.
 LOCAL_BUILD := .aws-sam/local/build
 MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
@@ -128,7 +129,7 @@ local-build: $(LOCAL_BUILD)/template.yaml ## build for this machine's processor,
 	@:
 
 $(LOCAL_BUILD)/template.yaml: override ARCH := $(MACHINE)
-$(LOCAL_BUILD)/template.yaml: template.yaml $(shell find functions $(LAYER) -type f ! -path '*/__pycache__/*') | $(SAM_READY)
+$(LOCAL_BUILD)/template.yaml: template.yaml $(shell find functions $(LAYER) $(CALLERS_LAYER) -type f ! -path '*/__pycache__/*') | $(SAM_READY)
 	@echo "Building for this machine ($(ARCH)) in $(LOCAL_BUILD)"
 	@mkdir -p .aws-sam
 	@$(SAM) build --build-dir $(LOCAL_BUILD) --parameter-overrides Architecture=$(ARCH) > .aws-sam/local-build.log 2>&1 || \
@@ -151,7 +152,7 @@ requirements: $(UV) ## write the layer's requirements from uv.lock, with hashes
 	@$(EXPORT_REQUIREMENTS) --output-file $(LAYER)/requirements.txt > /dev/null
 
 count: ## count the lines of code and of tests, by folder
-	@for folder in $(LAYER)/salesforce_keypair functions tests/sandbox tests/unit tests/integration tests/scenarios tests/template; do \
+	@for folder in $(LAYER)/salesforce_keypair $(CALLERS_LAYER)/salesforce_token functions tests/sandbox tests/unit tests/integration tests/scenarios tests/template; do \
 	    printf '%7d  %s\n' "$$(find $$folder -name '*.py' -exec cat {} + 2>/dev/null | wc -l)" $$folder; \
 	done
 

@@ -131,6 +131,7 @@ def fake_build(folder: Path) -> Path:
         (ROTATION, "CodeUri", FUNCTIONS / "rotation"),
         (VENDOR, "CodeUri", FUNCTIONS / "token_vendor"),
         ("KeyPairLayer", "ContentUri", None),
+        ("SalesforceTokenLayer", "ContentUri", None),
     ):
         template["Resources"][name]["Properties"][member] = name
         if origin:

@@ -94,6 +94,7 @@ def test_every_output_is_described(template: dict[str, Any]) -> None:
         "RotationFunctionArn",
         "TokenVendorFunctionName",
         "TokenVendorFunctionArn",
+        "SalesforceTokenLayerArn",
         "InvokeTokenVendorPolicyArn",
     }
     for name, output in template["Outputs"].items():

@@ -1,4 +1,4 @@
-"""What the stack is made of: the secret, its schedule, the layer and the two functions."""
+"""What the stack is made of: the secret, its schedule, the layers and the two functions."""
 
 import ast
 from typing import Any
@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from salesforce_keypair.settings import Settings
+from salesforce_token import CLIENT_CONFIG
 from tests.template.transformed import TEMPLATE, resolved, source
 
 FUNCTIONS = {"RotationFunction": "functions/rotation", "TokenVendorFunction": "functions/token_vendor"}
+LAYERS = ("KeyPairLayer", "SalesforceTokenLayer")
 
 # What the README lists, without the one that belongs to tests, and what Powertools reads.
 KNOWN_VARIABLES = {
@@ -30,6 +32,12 @@ TOKEN_TABLE = "stack-TokenTable-1ABCDEFGHIJKL"
 def variables_of(function: str, template: dict[str, Any]) -> dict[str, Any]:
     variables: dict[str, Any] = template["Resources"][function]["Properties"]["Environment"]["Variables"]
     return variables
+
+
+def made_of(layer: str, resources: dict[str, Any]) -> str:
+    """What the transform calls a layer: its name and a hash of what is in it."""
+    (name,) = (name for name in resources if name.startswith(layer))
+    return name
 
 
 def test_the_secret_stays_when_the_stack_goes(resources: dict[str, Any]) -> None:
@@ -108,21 +116,42 @@ def test_the_handler_is_where_the_template_says(function: str, folder: str) -> N
     assert "lambda_handler" in {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
 
 
-def test_both_functions_use_the_layer_that_the_makefile_builds(resources: dict[str, Any]) -> None:
-    (layer,) = (name for name, value in resources.items() if value["Type"] == "AWS::Lambda::LayerVersion")
-    written = source()["Resources"]["KeyPairLayer"]
+@pytest.mark.parametrize("layer", LAYERS)
+def test_each_layer_is_built_by_its_makefile(layer: str) -> None:
+    written = source()["Resources"][layer]
     makefile = (TEMPLATE.parent / written["Properties"]["ContentUri"] / "Makefile").read_text(encoding="utf-8")
 
     assert written["Metadata"]["BuildMethod"] == "makefile"
-    assert "\nbuild-KeyPairLayer:" in makefile
+    assert f"\nbuild-{layer}:" in makefile
+
+
+def test_both_functions_use_their_own_layer_alone(resources: dict[str, Any]) -> None:
+    layer = made_of("KeyPairLayer", resources)
+
     assert resources[layer]["Properties"]["CompatibleRuntimes"] == ["python3.13"]
     assert {str(resources[function]["Properties"]["Layers"]) for function in FUNCTIONS} == {str([{"Ref": layer}])}
 
 
-def test_old_layer_versions_go_with_the_update_that_replaces_them(resources: dict[str, Any]) -> None:
-    (layer,) = (value for value in resources.values() if value["Type"] == "AWS::Lambda::LayerVersion")
+def test_the_layer_of_callers_fits_every_function_in_python(template: dict[str, Any]) -> None:
+    layer = made_of("SalesforceTokenLayer", template["Resources"])
+    properties = template["Resources"][layer]["Properties"]
 
-    assert layer["DeletionPolicy"] == "Delete"
+    assert properties["CompatibleRuntimes"] == ["python3.11", "python3.12", "python3.13", "python3.14"]
+    assert properties["CompatibleArchitectures"] == ["arm64", "x86_64"]
+    assert template["Outputs"]["SalesforceTokenLayerArn"]["Value"] == {"Ref": layer}
+
+
+def test_callers_wait_until_the_vendor_must_have_answered(resources: dict[str, Any]) -> None:
+    seconds = resources["TokenVendorFunction"]["Properties"]["Timeout"]
+
+    assert seconds < CLIENT_CONFIG.read_timeout < 2 * seconds  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("layer", "policy"), [("KeyPairLayer", "Delete"), ("SalesforceTokenLayer", "Retain")])
+def test_an_update_takes_old_layer_versions_along_where_nobody_else_names_them(
+    resources: dict[str, Any], layer: str, policy: str
+) -> None:
+    assert resources[made_of(layer, resources)]["DeletionPolicy"] == policy
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

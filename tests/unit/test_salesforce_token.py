@@ -21,7 +21,7 @@ from botocore.config import Config
 
 from salesforce_token import SalesforceToken, TokenUnavailable
 from tests.sandbox.aws import Function, LocalAws
-from tests.sandbox.aws.faults import Act, Delay, Disturbance, DropConnection, Refuse
+from tests.sandbox.aws.faults import Act, Delay, Disturbance, DropConnection, Garble, Refuse
 from tests.sandbox.world import ROOT
 from tests.unit.support import FakeClock
 
@@ -416,6 +416,15 @@ def test_an_answer_that_is_no_token_is_told_without_showing_it(vendor: Vendor, r
 
     assert raised.value.code == "InvalidReply"
     assert "secret" not in str(raised.value)
+
+
+def test_an_answer_that_cannot_be_read_is_told_without_carrying_it(vendor: Vendor) -> None:
+    vendor.aws.faults.inject("Invoke", Garble(b"secret-first"))
+
+    with pytest.raises(TokenUnavailable, match="isn't a token") as raised:
+        vendor.client().get()
+
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
 
 
 def test_a_failure_that_only_the_reply_tells_of_is_one(vendor: Vendor) -> None:
