@@ -51,7 +51,7 @@ help: ## list the tasks
 setup: $(READY) ## install what the tasks need into .venv (they do it themselves)
 
 demo: $(READY) ## watch a first installation, a rotation under traffic, one put back (ARGS="..." is passed on)
-	@$(PYTHON) -m tests.sandbox.demo $(ARGS)
+	@PYTHONPATH="$(CURDIR)/$(CALLERS_LAYER)" $(PYTHON) -m tests.sandbox.demo $(ARGS)
 
 spread: $(READY) ## count what callers see while a certificate spreads, in every plausible way
 	@$(PYTHON) -m tests.sandbox.spread $(ARGS)

@@ -1,6 +1,6 @@
 """The main job, played on the local world: `make demo`.
 
-A first installation with no key anywhere before, a rotation while workloads ask for tokens all the time, and a rotation
+A first installation with no key anywhere before, a rotation while workloads call Salesforce all the time, and one
 whose certificate Salesforce never honours. Ends with what everybody saw, and with an exit code that says whether all of
 it went as promised.
 """
@@ -15,7 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from salesforce_token import SalesforceToken
 from tests.sandbox.aws import Outcome, Rotation, RotationPolicy
+from tests.sandbox.callers import TokenKeeper
 from tests.sandbox.org import Certificate, Kind
 from tests.sandbox.org.spreading import Honoured, Never, Spreading
 from tests.sandbox.workload import Workload
@@ -76,7 +78,7 @@ class Stage:
                 if time.monotonic() > give_up:
                     raise Broken(f"the rotation was still running after {WAIT_SECONDS} seconds")
                 tally = self._workload.tally
-                status.update(f"callers got {tally.tokens} tokens, {len(tally.failures)} failures")
+                status.update(f"callers made {tally.tokens} calls, {len(tally.failures)} failed")
                 time.sleep(0.1)
 
     def _show(self, step: str, seconds: float, error: str | None, message: str | None) -> None:
@@ -90,13 +92,13 @@ class Stage:
 def main() -> int:
     """Play it; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__, add_help=True)
-    parser.add_argument("--callers", type=int, default=2, metavar="N", help="workloads that ask all the time (2)")
+    parser.add_argument("--callers", type=int, default=2, metavar="N", help="workloads that call all the time (2)")
     parser.add_argument("--logs", action="store_true", help="print the functions' logs at the end")
     options = parser.parse_args()
     if not 1 <= options.callers <= 8:
         parser.error("--callers takes a number from 1 to 8")
     console = Console(highlight=False)
-    # Tokens are fresh for 3 seconds only (a vendor renews them 225 s early), so that callers make logins all along.
+    # Tokens are fresh for 3 seconds only (a vendor renews them 225 s early), so that vends make logins all along.
     timing = Timing(settling=9, settled_interval=1, token_lifetime=228)
     try:
         with World(timing=timing, rotation_policy=RotationPolicy(repeats=1, pause_seconds=0.2)) as world:
@@ -121,7 +123,7 @@ def _play(console: Console, world: World, callers: int) -> None:
         "AWS's own runtime client. Minutes are scaled down to seconds.",
         soft_wrap=True,
     )
-    workload = Workload(world.vendor, callers=callers)
+    workload = Workload(world.vendor, callers=callers, caller=lambda: TokenKeeper(_client(world)))
     stage = Stage(console, world, workload)
 
     stage.act(
@@ -135,8 +137,8 @@ def _play(console: Console, world: World, callers: int) -> None:
     with workload:
         stage.act(
             "2. A rotation under traffic",
-            f"{callers} callers ask for tokens all the time. The org honours only the old certificate for 3 s, then "
-            "its servers disagree for 3 s.",
+            f"{callers} callers call the org all the time, with the client of the layer for callers. The org honours "
+            "only the old certificate for 3 s, then its servers disagree for 3 s.",
         )
         _spread(world, OldThenFlapping(old=3, flapping=3))
         _expect(stage.follow(_rotate(world)) is Outcome.SUCCEEDED, "the rotation under traffic didn't succeed")
@@ -158,8 +160,13 @@ def _play(console: Console, world: World, callers: int) -> None:
     _expect(_fingerprint(second) == world.app.fingerprint, "the app doesn't hold the certificate of AWSCURRENT")
     _expect(_fingerprint(rolled_back) != world.app.fingerprint, "the app holds the certificate that was put back")
     _report(console, world, workload, time.monotonic() - started)
-    _expect(workload.tally.tokens > 0, "callers got no token")
+    _expect(workload.tally.tokens > 0, "no caller reached the org")
     _expect(not workload.tally.failures, f"callers saw failures: {workload.tally.failures[:3]}")
+
+
+def _client(world: World) -> SalesforceToken:
+    # Its clock runs as fast as all else here: what it keeps for minutes is due after seconds.
+    return SalesforceToken(world.vendor.name, client=world.aws.client("lambda"), now=lambda: 60 * time.time())
 
 
 def _rotate(world: World) -> Rotation:
@@ -205,7 +212,8 @@ def _report(console: Console, world: World, workload: Workload, seconds: float) 
     figures.add_column()
     figures.add_column(justify="right")
     for name, value in (
-        ("tokens vended to callers", workload.tally.tokens),
+        ("calls that callers made with their tokens", workload.tally.tokens),
+        ("tokens vended to callers", sum(not result.failed for result in world.vendor.results)),
         ("failures seen by callers", len(workload.tally.failures)),
         ("logins with the key pair, accepted", logins.accepted),
         ("logins with the key pair, refused while certificates spread", logins.refused),

@@ -1,9 +1,9 @@
-"""Callers that ask the vendor for a token all the time and use it, as serverless workloads do."""
+"""Callers that call the org all the time with tokens of the vendor, as serverless workloads do."""
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -11,7 +11,10 @@ import requests
 
 from tests.sandbox.aws import ApiError, Function
 
-_ASK_EVERY_SECONDS = 0.15
+_CALL_EVERY_SECONDS = 0.15
+
+# A call to the org: what went wrong, if anything, and the version of the key that its token is from.
+Caller = Callable[[requests.Session], tuple[str | None, str]]
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Tally:
     """What callers saw. A failure is a vend that ended in an error, or a token that the org refused."""
 
     tokens: int = 0
+    """Calls to the org that a token was good for."""
     failures: list[Failure] = field(default_factory=list)
     versions: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
@@ -34,16 +38,24 @@ class Tally:
 
 
 class Workload:
-    """A context manager: so many callers ask, use what they get and ask again, until the block ends.
+    """A context manager: so many callers get a token, use it and begin again, until the block ends.
 
-    They all send the same `request`. With `cold` the vendor starts anew for each, as after a long silence.
+    By default they ask the vendor for each call, all with the same `request`. With `cold` the vendor starts anew for
+    each, as after a long silence. With `caller`, each of them is what that makes.
     """
 
     def __init__(
-        self, vendor: Function, *, callers: int = 2, request: Mapping[str, Any] | None = None, cold: bool = False
+        self,
+        vendor: Function,
+        *,
+        callers: int = 2,
+        request: Mapping[str, Any] | None = None,
+        cold: bool = False,
+        caller: Callable[[], Caller] | None = None,
     ) -> None:
         self.tally = Tally()
         self._vendor = vendor
+        self._make_caller = caller or (lambda: self._ask_and_use)
         self._request = dict(request or {})
         self._cold = cold
         self._stop = threading.Event()
@@ -61,18 +73,19 @@ class Workload:
             thread.join()
 
     def _call(self) -> None:
+        call = self._make_caller()
         with requests.Session() as session:
             while not self._stop.is_set():
                 if self._cold:
                     self._vendor.recycle()
-                failure, version = self._ask_and_use(session)
+                failure, version = call(session)
                 with self._lock:
                     if failure is None:
                         self.tally.tokens += 1
                         self.tally.versions[version] += 1
                     else:
                         self.tally.failures.append(Failure(failure, time.time()))
-                time.sleep(_ASK_EVERY_SECONDS)
+                time.sleep(_CALL_EVERY_SECONDS)
 
     def _ask_and_use(self, session: requests.Session) -> tuple[str | None, str]:
         try:

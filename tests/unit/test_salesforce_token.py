@@ -272,12 +272,13 @@ def test_a_refused_token_is_followed_by_one_that_nobody_had(vendor: Vendor, cloc
     assert vendor.asked[2:] == [{"min_ttl_seconds": 60}]
 
 
-def test_a_token_refused_late_does_not_cost_the_one_that_followed_it(vendor: Vendor) -> None:
-    client = vendor.client()
+def test_a_token_refused_late_does_not_cost_the_one_that_followed_it(vendor: Vendor, clock: FakeClock) -> None:
+    client = vendor.client(clock)
     refused = client.get()
     vendor.gives("second")
     client.refused(refused)
     client.get()
+    clock.advance(60)
 
     client.refused(refused)
 
@@ -481,12 +482,16 @@ def test_a_caller_that_does_not_fit_into_a_log_line_is_refused(vendor: Vendor, c
         vendor.client(claimed_caller=caller)
 
 
-def test_by_default_it_takes_the_environments_lambda_and_tries_a_throttled_call_once_more(
-    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def environment(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables of a function beside the vendor, which the default client goes by."""
     for name, value in vendor.aws.environment("the environment").items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
+@pytest.mark.usefixtures("environment")
+def test_by_default_it_takes_the_environments_lambda_and_tries_a_throttled_call_once_more(vendor: Vendor) -> None:
     vendor.aws.faults.inject("Invoke", Refuse("TooManyRequestsException", 429, "Rate Exceeded."))
 
     assert SalesforceToken(vendor.function.arn).get().access_token == "secret-first"
@@ -495,6 +500,16 @@ def test_by_default_it_takes_the_environments_lambda_and_tries_a_throttled_call_
         ("the environment", "TooManyRequestsException"),
         ("the environment", "ok"),
     ]
+
+
+@pytest.mark.usefixtures("environment")
+def test_by_default_it_does_not_try_more_often_than_that(vendor: Vendor) -> None:
+    vendor.aws.faults.inject("Invoke", Refuse("TooManyRequestsException", 429, "Rate Exceeded."), times=None)
+
+    with pytest.raises(TokenUnavailable, match="Rate Exceeded"):
+        SalesforceToken("vendor").get()
+
+    assert len(vendor.aws.calls("Invoke")) == 2
 
 
 def test_it_needs_nothing_but_boto3() -> None:
