@@ -21,6 +21,7 @@ BASE64URL = string.ascii_letters + string.digits + "-_"
         "INVALID_CROSS_REFERENCE_KEY: invalid cross reference id",
         "Das Zertifikat ist ungültig \N{EN DASH} bitte prüfen",
         "not allowed: arn:aws:secretsmanager:eu-west-1:123456789012:secret:salesforce/keypair-AbCdEf",
+        "no GetItem on arn:aws:dynamodb:eu-west-1:123456789012:table/salesforce-keypair-TokenTable-1A2B3C4D5E6F7",
         "User: arn:aws:sts::123456789012:assumed-role/rotation-function-role/salesforce-rotation is not authorized",
     ],
 )
