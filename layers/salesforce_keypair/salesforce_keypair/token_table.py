@@ -31,10 +31,13 @@ _BUSY = frozenset({"ProvisionedThroughputExceededException", "RequestLimitExceed
 _REFUSED = "ConditionalCheckFailedException"
 _INTEGER = re.compile(r"[0-9]{1,15}")
 # What the SDK's parser meets in JSON of another shape than it expects; it doesn't check.
-_GARBLED = (AttributeError, KeyError, TypeError, ValueError)
+_GARBLED = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
+_MORE_CAPACITY = "let the table be billed by request, or give it more capacity"
 _REMEDIES = {
     "AccessDeniedException": "allow GetItem and UpdateItem on the table in the function's role, and its KMS key",
+    "ProvisionedThroughputExceededException": _MORE_CAPACITY,
     "ResourceNotFoundException": "correct TOKEN_TABLE, or create the table",
+    "ThrottlingException": _MORE_CAPACITY,
     "ValidationException": "the table needs the partition key id (string) and no sort key",
 }
 
@@ -97,7 +100,8 @@ class TokenTable:
             ":now": {"N": _millis(now)},
             ":most": {"N": _millis(now + MAX_LEASE_SECONDS)},
             ":number": {"S": "N"},
-            ":ttl": {"N": str(int(now) + _KEPT_AFTER_SECONDS)},
+            # Whatever token is there must not be deleted before its end, should nobody write another one.
+            ":ttl": {"N": str(int(now) + _MAX_LIFE_SECONDS)},
         }
         try:
             answer = _call(
@@ -174,8 +178,12 @@ class TokenTable:
             condition = "lease_owner = :owner"
             values |= {":owner": {"S": owner}, ":until": {"N": _millis(now + hold)}}
         else:
-            # What claims to live longer than any session does is no reason to keep out one that is real.
-            condition = "NOT attribute_type(expires_at, :number) OR expires_at < :expires OR expires_at > :most"
+            # What claims to live longer than any session does is no reason to keep out one that is real. And the very
+            # same bytes, which hold a nonce, are one's own: the SDK asks again where an answer was lost.
+            condition = (
+                "NOT attribute_type(expires_at, :number) OR expires_at < :expires OR expires_at > :most "
+                "OR sealed = :sealed"
+            )
             values |= {":number": {"S": "N"}, ":most": {"N": str(int(now) + _MAX_LIFE_SECONDS)}}
         try:
             _call(
@@ -241,9 +249,10 @@ def _call(operation: str, call: Callable[[], Answer]) -> Answer:
             raise _ConditionFailed from error
         message = foreign_words(error.response.get("Error", {}).get("Message", ""))
         remedy = _REMEDIES.get(code, "see AWS's health page if it lasts")
-        refusal = f"DynamoDB refused {operation} with {foreign_words(code)} ({message})"
+        # Known names are shown however long they are.
+        name = code if code in _REMEDIES else foreign_words(code)
         kind = TableBusy if code in _BUSY else TableUnavailable
-        raise kind(f"{refusal}: {remedy}") from error
+        raise kind(f"DynamoDB refused {operation} with {name} ({message}): {remedy}") from error
     except BotoCoreError as error:
         raise TableUnavailable(
             f"DynamoDB didn't answer {operation} ({type(error).__name__}): in a VPC, give the function a route or an "
