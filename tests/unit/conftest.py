@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+import botocore.endpoint
 import pytest
 
 from tests.integration.org_client import key_pair
+from tests.sandbox.aws import LocalAws
 from tests.sandbox.org import DeployPace, EmulatedOrg, OrgClock
+from tests.unit.sharing import Table
 from tests.unit.support import Billing, FakeClock
 
 
@@ -27,3 +30,19 @@ def billing(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Billi
         app.install(key_pair("first").pem)
         admin_app = org.add_external_client_app("CertificateAdmin", client_credentials_user=admin)
         yield Billing(org, clock, app, user, admin, admin_app)
+
+
+@pytest.fixture(scope="session")
+def dynamodb() -> Iterator[LocalAws]:
+    """A local AWS whose tables many tests share, for loading DynamoDB's emulation takes its time."""
+    with LocalAws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def table(dynamodb: LocalAws, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    """An empty table of this test alone."""
+    # The SDK's pauses between two tries.
+    monkeypatch.setattr(botocore.endpoint, "time", FakeClock())
+    yield Table(dynamodb, clock).create()
+    dynamodb.faults.clear()

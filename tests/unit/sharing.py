@@ -10,7 +10,7 @@ from botocore.config import Config
 
 from salesforce_keypair.credential import VersionedKey
 from salesforce_keypair.token_cache import Token
-from salesforce_keypair.token_table import TokenTable
+from salesforce_keypair.token_table import Row, TokenTable
 from tests.integration.org_client import key_pair
 from tests.sandbox.aws import Call, LocalAws
 from tests.unit.support import ORG_ID, FakeClock, arn_of, parse, text_of
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 S = "salesforce/keypair"
+ID = arn_of(S)
+# When the clocks of the tests begin.
+NOW = 1_800_000_000
 # As the functions ask, but patient: the machine that tests run on may be busy.
 CONFIG = Config(connect_timeout=20, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2})
 _names = itertools.count()
@@ -29,6 +32,11 @@ def version(name: str = "first", version_id: str = "v1", secret_id: str = S, **m
     credential = parse(text_of(key_pair(name), **members))
     assert credential.private_key is not None
     return VersionedKey(arn_of(secret_id), version_id, credential, credential.private_key)
+
+
+def row(expires_at: int = NOW + 900, sealed: bytes = b"") -> Row:
+    """A row that nobody can open. No two seals are alike, so neither are these."""
+    return Row("v1", "https://acme.my.salesforce.com", NOW, expires_at, sealed or b"\0sealed\xff %d" % expires_at)
 
 
 def a_token(clock: FakeClock, **changed: Any) -> Token:
