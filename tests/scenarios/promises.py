@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from salesforce_keypair.errors import KeyPairError
 from tests.sandbox.org import Kind
+from tests.sandbox.org.xmltree import Element
 from tests.scenarios.support import Held, Stage
 from tests.unit.support import header_of
 
@@ -16,18 +17,17 @@ class Promises:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._app = stage.app_but_certificate()
+        self._apps = apps_but_certificates(stage)
         self._values = _values(stage)
-        current = stage.labelled("AWSCURRENT")
         # A key that an earlier rotation left, which had its own proof.
-        self._proved_before = None if current is None or current.pair is None else current.pair.fingerprint
+        self._proved_before = stage.labelled("AWSCURRENT").fingerprint
 
     def hold(self) -> None:
         """Check all of them; what a failed assertion names is the promise that was broken."""
         self._some_labelled_version_logs_in()
         self._current_is_proved()
         self._material_stays()
-        assert self._stage.app_but_certificate() == self._app, "something but the certificate changed in the app"
+        assert apps_but_certificates(self._stage) == self._apps, "something but a certificate changed in an app"
 
     def _some_labelled_version_logs_in(self) -> None:
         versions = self._stage.versions()
@@ -38,8 +38,7 @@ class Promises:
 
     def _current_is_proved(self) -> None:
         current = self._stage.labelled("AWSCURRENT")
-        assert current is not None, "no version is current"
-        if current.pair is None or current.pair.fingerprint == self._proved_before:
+        if current.pair is None or current.fingerprint == self._proved_before:
             return
         assert has_logged_in(self._stage, current), "AWSCURRENT was never seen to log in"
 
@@ -48,6 +47,25 @@ class Promises:
         for version_id, text in self._values.items():
             assert now.get(version_id) == text, f"the material under {version_id} changed"
         self._values = now
+
+
+def apps_but_certificates(stage: Stage) -> object:
+    """All apps, to the last element, but for what a rotation is to change."""
+
+    def kept(element: Element) -> object:
+        # A Connected App has the certificate within a member of the component.
+        children = tuple(kept(child) for child in element.children if child.name != "certificate")
+        return (element.name, element.text, element.attributes, children)
+
+    return [
+        (
+            app.name,
+            # The admin's own is anybody's to change.
+            app.consumer_secret if app.client_credentials_user is None else None,
+            [kept(member) for member in app.component() if member.name != "certificate"],
+        )
+        for app in stage.world.org.apps
+    ]
 
 
 def _values(stage: Stage) -> dict[str, str]:

@@ -6,23 +6,19 @@ waiting are left out, so that a rotation of twelve minutes takes a tenth of a se
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import cycle
-from random import Random
 from typing import Any, Self
 
 import boto3
 import botocore.endpoint
 import pytest
-import urllib3
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from salesforce_keypair import keypair
 from salesforce_keypair.errors import KeyPairError
 from salesforce_keypair.rotation import Rotation
 from salesforce_keypair.rotation_request import RotationRequest
@@ -32,9 +28,9 @@ from salesforce_keypair.wiring.rotation import build_rotation
 from tests.integration.org_client import Client, Pair, key_pair
 from tests.sandbox.aws import RotationPolicy
 from tests.sandbox.aws import RotationRequest as Opened
-from tests.sandbox.org import OrgClock
-from tests.sandbox.org.spreading import Honoured
-from tests.sandbox.world import FUNCTIONS, ROOT, World
+from tests.sandbox.org import Kind, OrgClock
+from tests.sandbox.world import FUNCTIONS, ROOT, TOKEN_TABLE, World
+from tests.scenarios.keys_made_once import share_keys
 from tests.unit.support import FakeClock, private_pem
 
 EVENTS = ROOT / "events"
@@ -47,6 +43,8 @@ EVENT_OF = {
 }
 # The template's time-out, less what the handler keeps for itself.
 LAMBDA_SECONDS = 899.0
+# So that a step that waits makes few calls.
+SHORT_WAIT = {"SETTLING_SECONDS": "12", "SETTLED_LOGINS": "2", "SETTLED_INTERVAL_SECONDS": "3"}
 # Which calls in the log are the rotation's.
 ROTATION = "rotation"
 
@@ -86,6 +84,11 @@ class Held:
         """Its key pair, if it holds one."""
         return pair_in(self.document)
 
+    @property
+    def fingerprint(self) -> str | None:
+        """Of its certificate."""
+        return None if self.pair is None else self.pair.fingerprint
+
 
 def pair_in(document: Mapping[str, Any]) -> Pair | None:
     """The key pair of a document, read without the package."""
@@ -111,16 +114,31 @@ class Stage:
     rotation: Rotation
     outsider: Client
 
-    def __init__(self, *, hand_out_tokens: bool = False, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str] | None = None,
+        *,
+        hand_out_tokens: bool = False,
+        connected_apps: bool = False,
+        shared_tokens: bool = False,
+    ) -> None:
         self.clock = FakeClock()
+        self._connected_apps = connected_apps
+        self._shared_tokens = shared_tokens
         self._policy = RotationPolicy(repeats=0, pause_seconds=0, hand_out_tokens=hand_out_tokens)
         self._environment = dict(environment or {})
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         with self._stack:
-            org_clock = OrgClock(source=self.clock.time)
-            self.world = self._stack.enter_context(World(rotation_policy=self._policy, clock=org_clock))
+            self.world = self._stack.enter_context(
+                World(
+                    rotation_policy=self._policy,
+                    clock=OrgClock(source=self.clock.time),
+                    connected_apps=self._connected_apps,
+                    shared_tokens=self._shared_tokens,
+                )
+            )
             # Secrets Manager can start a rotation of it and reaches nobody: the test delivers.
             self._nobody = self.world.aws.create_function("nobody", FUNCTIONS / "rotation", concurrency=0)
             self.outsider = self._stack.enter_context(Client(self.world.org, self.world.app, self.world.user))
@@ -137,6 +155,7 @@ class Stage:
         self.variables = {
             **self.world.aws.environment(ROTATION),
             "EXTRA_SALESFORCE_HOSTS": self.world.org.url.removeprefix("http://"),
+            **({"TOKEN_TABLE": TOKEN_TABLE} if self._shared_tokens else {}),
             **self._environment,
         }
         for name, value in self.variables.items():
@@ -144,9 +163,7 @@ class Stage:
         patch.setattr(boto3, "DEFAULT_SESSION", _aws_session(self.variables["AWS_ACCESS_KEY_ID"]))
         # Its pauses between two tries of a call.
         patch.setattr(botocore.endpoint, "time", self.clock)
-        # The same keys again and again, and what was loaded once: nine tenths of the time go into these two otherwise.
-        patch.setattr(keypair, "rsa", _QuickRsa)
-        patch.setattr(serialization, "load_pem_private_key", _loaded_once)
+        share_keys(patch)
 
     def restart(self) -> None:
         """A new execution environment: nothing that was in memory is left."""
@@ -165,9 +182,7 @@ class Stage:
 
     def edit(self, **members: Any) -> str:
         """Change members of the current document; None takes one out."""
-        current = self.labelled("AWSCURRENT")
-        assert current is not None
-        document = dict(current.document) | members
+        document = dict(self.labelled("AWSCURRENT").document) | members
         return self.world.put_document({name: value for name, value in document.items() if value is not None})
 
     def move_label(self, label: str, *, onto: str | None = None, off: str | None = None) -> None:
@@ -230,28 +245,33 @@ class Stage:
         """One version."""
         return next(version for version in self.versions() if version.version_id == version_id)
 
-    def labelled(self, label: str) -> Held | None:
-        """The version that carries a label."""
-        return next((version for version in self.versions() if label in version.labels), None)
+    def labelled(self, label: str) -> Held:
+        """The version that carries a label, which there must be."""
+        return self.version(self.labels()[label])
 
     def labels(self) -> dict[str, str]:
         """Label -> version id."""
         return self.world.aws.secrets_manager.labels(self.arn)
 
-    def logs_in(self, version: Held | None) -> bool:
-        """Whether somebody with that version's key gets a token."""
-        return version is not None and version.pair is not None and self.outsider.logs_in(version.pair)
+    def logs_in(self, version: Held) -> bool:
+        """Whether somebody who holds that version gets a token."""
+        if version.pair is None:
+            return False
+        who = {"iss": version.document["consumerKey"], "sub": version.document["username"]}
+        return self.outsider.login(version.pair, **who).status_code == 200
 
     def seen(self) -> object:
         """All that a rotation could change, to be compared with what is seen later."""
         app = self.world.app
         return (self.versions(), app.component(), app.consumer_secret)
 
-    def app_but_certificate(self) -> object:
-        """The app, to the last element, but for what a rotation is to change."""
-        app = self.world.app
-        kept = tuple(element for element in app.component() if element.name != "certificate")
-        return (kept, app.consumer_key, app.consumer_secret, self.world.admin_app.component())
+    def deployed_by(self) -> set[str | None]:
+        """Who has sent changes of apps so far."""
+        return {entry.username for entry in self.world.org.log.entries(Kind.DEPLOY)}
+
+    def deploys(self) -> int:
+        """How many changes of apps, rehearsals included, were sent so far."""
+        return len(self.world.org.log.entries(Kind.DEPLOY))
 
     def requests(self) -> int:
         """How many calls the rotation has made so far, to AWS and to Salesforce."""
@@ -259,42 +279,6 @@ class Stage:
             entry for entry in self.world.org.log.entries() if ("User-Agent", "outsider") not in entry.headers
         ]
         return len(self.world.aws.calls(caller=ROTATION)) + len(to_salesforce)
-
-
-@dataclass(frozen=True)
-class HonoursOnly:
-    """A way of spreading: nothing is honoured while the app holds any other certificate than this one."""
-
-    fingerprint: str
-
-    def __call__(self, old: Honoured, new: Honoured, elapsed: float, rng: Random, /) -> Honoured:
-        return frozenset(certificate for certificate in new if certificate.fingerprint == self.fingerprint)
-
-
-class Stopped(BaseException):
-    """The process ended here. Not an Exception, so that nothing in the code can go on after it."""
-
-
-@contextmanager
-def stopped_before_call(number: int | None) -> Iterator[list[str]]:
-    """Let the process end just before its `number`-th call over the wire, counted from 1; None only counts.
-
-    Yields the calls that were made. Stopped before a call is, for everybody else, stopped after the call before it.
-    """
-    made: list[str] = []
-    urlopen = urllib3.HTTPConnectionPool.urlopen
-
-    def counted(pool: urllib3.HTTPConnectionPool, method: str, url: str, *rest: Any, **more: Any) -> Any:
-        if number is not None and len(made) + 1 >= number:
-            raise Stopped
-        headers = more.get("headers") or {}
-        target = headers.get("X-Amz-Target", b"")
-        made.append(target.decode() if isinstance(target, bytes) and target else f"{method} {url}")
-        return urlopen(pool, method, url, *rest, **more)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(urllib3.HTTPConnectionPool, "urlopen", counted)
-        yield made
 
 
 @cache
@@ -306,22 +290,3 @@ def _text_of(name: str) -> str:
 def _aws_session(access_key: str) -> boto3.session.Session:
     # One a process, for each reads AWS's models again.
     return boto3.session.Session(aws_access_key_id=access_key, aws_secret_access_key="local", aws_session_token="local")
-
-
-# More keys than one stage ever asks for.
-_next_key = cycle(range(8))
-_made = cache(lambda number: rsa.generate_private_key(public_exponent=65537, key_size=2048))
-_loaded_once = cache(serialization.load_pem_private_key)
-
-
-class _QuickRsa:
-    """The part of cryptography's module that makes keys, with a few that are made once and handed out by turns."""
-
-    RSAPrivateKey = rsa.RSAPrivateKey
-    RSAPublicKey = rsa.RSAPublicKey
-
-    @staticmethod
-    def generate_private_key(public_exponent: int, key_size: int) -> rsa.RSAPrivateKey:
-        if key_size != 2048:
-            return rsa.generate_private_key(public_exponent=public_exponent, key_size=key_size)
-        return _made(next(_next_key))

@@ -8,82 +8,83 @@ import pytest
 
 from salesforce_keypair.errors import InstallationRefused
 from tests.integration.org_client import key_pair
-from tests.scenarios.setups import Before, Scene, members_of
+from tests.scenarios.promises import Promises
+from tests.scenarios.support import Stage, document_of
 
 ADMIN = "keys.admin@example.com"
 
-Shape = Callable[[Scene, bool], dict[str, Any]]
+Shape = Callable[[Stage, bool], dict[str, Any]]
 
 
-def consumer_secret(scene: Scene, jwt_tokens: bool) -> dict[str, Any]:
+def consumer_secret(stage: Stage, jwt_tokens: bool) -> dict[str, Any]:
     """AWS's shape of a Salesforce secret: the client credentials flow."""
-    admin = scene.world.org.add_user(ADMIN, metadata_permission=True)
-    app = scene.world.org.add_external_client_app(
+    admin = stage.world.org.add_user(ADMIN, metadata_permission=True)
+    app = stage.world.org.add_external_client_app(
         "KeysAdmin", client_credentials_user=admin, jwt_access_tokens=jwt_tokens
     )
-    return {"consumerKey": app.consumer_key, "consumerSecret": app.consumer_secret, "baseUri": scene.world.org.url}
+    return {"consumerKey": app.consumer_key, "consumerSecret": app.consumer_secret, "baseUri": stage.world.org.url}
 
 
-def own_key_pair(scene: Scene, jwt_tokens: bool) -> dict[str, Any]:
+def own_key_pair(stage: Stage, jwt_tokens: bool) -> dict[str, Any]:
     """A document like the one that is rotated, of another app and user."""
-    admin = scene.world.org.add_user(ADMIN, metadata_permission=True)
-    app = scene.world.org.add_external_client_app("KeysAdmin", approved=[admin], jwt_access_tokens=jwt_tokens)
+    admin = stage.world.org.add_user(ADMIN, metadata_permission=True)
+    app = stage.world.org.add_external_client_app("KeysAdmin", approved=[admin], jwt_access_tokens=jwt_tokens)
     pair = key_pair("admin")
     app.install(pair.pem)
     return {
         "consumerKey": app.consumer_key,
         "username": admin.username,
-        "baseUri": scene.world.org.url,
-        **members_of(pair),
+        "baseUri": stage.world.org.url,
+        **document_of(pair),
     }
 
 
 @pytest.fixture(params=[False, True], ids=["External Client App", "Connected App"])
-def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
-    with Scene(connected_apps=request.param) as made:
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with Stage(connected_apps=request.param) as made:
         made.install_key()
         yield made
 
 
-def name_admin(scene: Scene, document: dict[str, Any], **members: Any) -> None:
+def name_admin(stage: Stage, document: dict[str, Any], **members: Any) -> None:
     """Store the admin's document in a secret of its own, and name it in the one that is rotated."""
-    answer = scene.world.secrets.create_secret(Name="another-admin", SecretString=json.dumps(document))
-    scene.edit(adminSecretArn=answer["ARN"], **members)
+    answer = stage.world.secrets.create_secret(Name="another-admin", SecretString=json.dumps(document))
+    stage.edit(adminSecretArn=answer["ARN"], **members)
 
 
 @pytest.mark.parametrize("shape", [consumer_secret, own_key_pair])
-def test_an_admin_changes_the_app_whichever_way_it_logs_in(scene: Scene, shape: Shape) -> None:
-    name_admin(scene, shape(scene, False))
-    before = Before(scene)
+def test_an_admin_changes_the_app_whichever_way_it_logs_in(stage: Stage, shape: Shape) -> None:
+    name_admin(stage, shape(stage, False))
+    promises = Promises(stage)
 
-    request = scene.rotate()
+    request = stage.rotate()
 
-    assert scene.deployed_by() == {ADMIN}
-    assert scene.world.app.fingerprint == scene.version(request.version_id).fingerprint
-    before.holds()
+    assert stage.deployed_by() == {ADMIN}
+    assert stage.world.app.fingerprint == stage.version(request.version_id).fingerprint
+    promises.hold()
 
 
 @pytest.mark.parametrize("shape", [consumer_secret, own_key_pair])
-def test_jwt_format_tokens_of_an_admin_are_refused_by_name_where_soap_refuses_them(scene: Scene, shape: Shape) -> None:
-    name_admin(scene, shape(scene, True))
-    held = scene.world.app.component()
-    before = Before(scene)
+def test_jwt_format_tokens_of_an_admin_are_refused_by_name_where_soap_refuses_them(stage: Stage, shape: Shape) -> None:
+    name_admin(stage, shape(stage, True))
+    held = stage.world.app.component()
+    promises = Promises(stage)
 
-    failure = scene.deliver_all(scene.begin(), times=2)
+    failure = stage.deliver_all(stage.begin(), times=2)
 
     assert isinstance(failure, InstallationRefused)
     assert "issues JWT-format tokens, which SOAP refuses at API 67.0" in failure.what
     assert "set apiVersion to v68.0" in failure.remedy
-    assert scene.deployed_by() == set()
-    assert scene.world.app.component() == held
-    before.holds()
+    assert stage.deployed_by() == set()
+    assert stage.world.app.component() == held
+    promises.hold()
 
 
 @pytest.mark.parametrize("shape", [consumer_secret, own_key_pair])
-def test_jwt_format_tokens_of_an_admin_work_from_the_version_that_takes_them(scene: Scene, shape: Shape) -> None:
-    name_admin(scene, shape(scene, True), apiVersion="v68.0")
+def test_jwt_format_tokens_of_an_admin_work_from_the_version_that_takes_them(stage: Stage, shape: Shape) -> None:
+    name_admin(stage, shape(stage, True), apiVersion="v68.0")
 
-    request = scene.rotate()
+    request = stage.rotate()
 
-    assert scene.deployed_by() == {ADMIN}
-    assert scene.world.app.fingerprint == scene.version(request.version_id).fingerprint
+    assert stage.deployed_by() == {ADMIN}
+    assert stage.world.app.fingerprint == stage.version(request.version_id).fingerprint

@@ -18,44 +18,35 @@ from tests.sandbox.org.spreading import (
     OldUntil,
     Spreading,
 )
-from tests.scenarios.setups import (
-    CREATE,
-    FINISH,
-    SET,
-    SHORT_WAIT,
-    STEPS,
-    TEST,
-    Before,
-    Killed,
-    NobodyAfter,
-    Scene,
-    killed_before_call,
-)
+from tests.scenarios.promises import Promises
+from tests.scenarios.spreading import NobodyAfter
+from tests.scenarios.stopping import Stopped, stopped_before_call
+from tests.scenarios.support import CREATE, FINISH, SET, SHORT_WAIT, STEPS, TEST, Stage
 
 
 @contextmanager
-def own_user_scene(environment: dict[str, str] | None = None, *, connected_apps: bool = False) -> Iterator[Scene]:
+def own_user_stage(environment: dict[str, str] | None = None, *, connected_apps: bool = False) -> Iterator[Stage]:
     """The key pair's user may change apps, and no admin's secret is named."""
-    with Scene(environment, connected_apps=connected_apps) as scene:
-        scene.world.user.metadata_permission = True
-        scene.install_key(adminSecretArn=None)
-        yield scene
+    with Stage(environment, connected_apps=connected_apps) as stage:
+        stage.world.user.metadata_permission = True
+        stage.install_key(adminSecretArn=None)
+        yield stage
 
 
 @pytest.fixture(params=[False, True], ids=["External Client App", "Connected App"])
-def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
-    with own_user_scene(connected_apps=request.param) as made:
-        before = Before(made)
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with own_user_stage(connected_apps=request.param) as made:
+        promises = Promises(made)
         yield made
-        before.holds()
+        promises.hold()
 
 
-def test_its_own_user_alone_changes_the_app(scene: Scene) -> None:
-    request = scene.rotate()
+def test_its_own_user_alone_changes_the_app(stage: Stage) -> None:
+    request = stage.rotate()
 
-    assert scene.deployed_by() == {scene.world.user.username}
-    assert scene.labels()["AWSCURRENT"] == request.version_id
-    assert scene.world.app.fingerprint == scene.version(request.version_id).fingerprint
+    assert stage.deployed_by() == {stage.world.user.username}
+    assert stage.labels()["AWSCURRENT"] == request.version_id
+    assert stage.world.app.fingerprint == stage.version(request.version_id).fingerprint
 
 
 @pytest.mark.parametrize(
@@ -71,124 +62,124 @@ def test_its_own_user_alone_changes_the_app(scene: Scene) -> None:
     ],
     ids=str,
 )
-def test_however_the_change_spreads_the_rotation_ends_well(scene: Scene, spreading: Spreading) -> None:
-    scene.world.app.spreading = spreading
-    before = Before(scene)
-    request = scene.begin()
+def test_however_the_change_spreads_the_rotation_ends_well(stage: Stage, spreading: Spreading) -> None:
+    stage.world.app.spreading = spreading
+    promises = Promises(stage)
+    request = stage.begin()
 
-    failure = scene.deliver_all(request, times=3)
+    failure = stage.deliver_all(request, times=3)
 
     assert failure is None
-    before.holds()
-    assert scene.labels()["AWSCURRENT"] == request.version_id
-    assert scene.logs_in(scene.version(request.version_id))
+    promises.hold()
+    assert stage.labels()["AWSCURRENT"] == request.version_id
+    assert stage.logs_in(stage.version(request.version_id))
 
 
 @pytest.mark.parametrize("spreading", [OldUntil(400), NeitherUntil(300)], ids=str)
-def test_set_secret_ends_with_the_first_login_of_the_new_key(scene: Scene, spreading: Spreading) -> None:
-    scene.world.app.spreading = spreading
-    request = scene.begin()
-    scene.deliver(request, CREATE)
-    began = scene.clock.time()
+def test_set_secret_ends_with_the_first_login_of_the_new_key(stage: Stage, spreading: Spreading) -> None:
+    stage.world.app.spreading = spreading
+    request = stage.begin()
+    stage.deliver(request, CREATE)
+    began = stage.clock.time()
 
-    scene.deliver(request, SET)
+    stage.deliver(request, SET)
 
-    assert scene.clock.time() - began >= 300
-    assert scene.logs_in(scene.version(request.version_id))
+    assert stage.clock.time() - began >= 300
+    assert stage.logs_in(stage.version(request.version_id))
 
 
 def test_with_an_admin_set_secret_waits_for_no_login() -> None:
-    with Scene() as scene:
-        scene.install_key()
-        scene.world.app.spreading = OldUntil(400)
-        request = scene.begin()
-        began = scene.clock.time()
+    with Stage() as stage:
+        stage.install_key()
+        stage.world.app.spreading = OldUntil(400)
+        request = stage.begin()
+        began = stage.clock.time()
 
-        scene.deliver(request, CREATE, SET)
+        stage.deliver(request, CREATE, SET)
 
-        assert scene.clock.time() - began < 30
+        assert stage.clock.time() - began < 30
 
 
 @pytest.mark.parametrize("old_goes_on", [True, False])
-def test_set_secret_puts_back_itself_with_the_session_that_it_holds(scene: Scene, old_goes_on: bool) -> None:
-    scene.world.app.next_spreadings.append(Never(old_goes_on))
-    old = scene.labelled("AWSCURRENT")
-    request = scene.begin()
-    scene.deliver(request, CREATE)
+def test_set_secret_puts_back_itself_with_the_session_that_it_holds(stage: Stage, old_goes_on: bool) -> None:
+    stage.world.app.next_spreadings.append(Never(old_goes_on))
+    old = stage.labelled("AWSCURRENT")
+    request = stage.begin()
+    stage.deliver(request, CREATE)
 
     with pytest.raises(NotSettled, match="the certificate of AWSCURRENT is back in the app"):
-        scene.deliver(request, SET)
+        stage.deliver(request, SET)
 
     # One session: had it logged in again, there would be none where no key is honoured.
-    assert scene.accepted_logins() == 1
-    assert scene.world.app.fingerprint == old.fingerprint
-    assert scene.logs_in(old)
-    assert scene.labelled("ROLLEDBACK").version_id == request.version_id
-    assert "AWSPENDING" not in scene.labels()
+    assert stage.world.org.log.logins(stage.world.user.username).accepted == 1
+    assert stage.world.app.fingerprint == old.fingerprint
+    assert stage.logs_in(old)
+    assert stage.labelled("ROLLEDBACK").version_id == request.version_id
+    assert "AWSPENDING" not in stage.labels()
 
 
-def test_after_it_was_put_back_no_delivery_swaps_again_and_a_new_rotation_succeeds(scene: Scene) -> None:
-    scene.world.app.next_spreadings.append(Never())
-    request = scene.begin()
-    assert isinstance(scene.deliver_all(request), NotSettled)
-    deploys = scene.deploys()
+def test_after_it_was_put_back_no_delivery_swaps_again_and_a_new_rotation_succeeds(stage: Stage) -> None:
+    stage.world.app.next_spreadings.append(Never())
+    request = stage.begin()
+    assert isinstance(stage.deliver_all(request), NotSettled)
+    deploys = stage.deploys()
 
-    assert isinstance(scene.deliver_all(request, times=2), RolledBack)
-    assert scene.deploys() == deploys
-    scene.rotate()
+    assert isinstance(stage.deliver_all(request, times=2), RolledBack)
+    assert stage.deploys() == deploys
+    stage.rotate()
 
 
 @pytest.mark.parametrize("encoding", CertificateEncoding)
 def test_an_app_may_answer_its_certificate_in_any_form_or_not_at_all(
-    scene: Scene, encoding: CertificateEncoding
+    stage: Stage, encoding: CertificateEncoding
 ) -> None:
-    scene.world.app.certificate_encoding = encoding
+    stage.world.app.certificate_encoding = encoding
 
-    request = scene.rotate()
+    request = stage.rotate()
 
-    assert scene.world.app.fingerprint == scene.version(request.version_id).fingerprint
+    assert stage.world.app.fingerprint == stage.version(request.version_id).fingerprint
 
 
-# Killed on the way
+# Stopped on the way
 
 
 def kills(
     step: str, spreading: Spreading, *, deployed: bool = False
-) -> Iterator[tuple[Scene, Before, RotationRequest]]:
-    """A scene for each call of the step, in which the process ended just before that call, and one after the last.
+) -> Iterator[tuple[Stage, Promises, RotationRequest]]:
+    """A stage for each call of the step, in which the process ended just before that call, and one after the last.
 
     With `deployed`, only those after the certificate was sent.
     """
 
-    def begun(scene: Scene) -> RotationRequest:
-        scene.world.app.spreading = spreading
-        request = scene.begin()
-        scene.deliver(request, *STEPS[: STEPS.index(step)])
+    def begun(stage: Stage) -> RotationRequest:
+        stage.world.app.spreading = spreading
+        request = stage.begin()
+        stage.deliver(request, *STEPS[: STEPS.index(step)])
         return request
 
-    def ends_as_it_does(scene: Scene, request: RotationRequest) -> None:
+    def ends_as_it_does(stage: Stage, request: RotationRequest) -> None:
         try:
-            scene.deliver(request, step)
-        except (Killed, KeyPairError):
+            stage.deliver(request, step)
+        except (Stopped, KeyPairError):
             return
 
-    with own_user_scene(SHORT_WAIT) as scene, killed_before_call(None) as made:
-        request = begun(scene)
+    with own_user_stage(SHORT_WAIT) as stage, stopped_before_call(None) as made:
+        request = begun(stage)
         until_then = len(made)
-        ends_as_it_does(scene, request)
+        ends_as_it_does(stage, request)
         calls = made[until_then:]
     # The rehearsal is sent first.
     sent = [number for number, call in enumerate(calls, 1) if call.endswith("/deployRequest")]
     first = sent[1] + 1 if deployed else 1
     assert len(calls) >= first + 2
     for number in range(first, len(calls) + 2):
-        with own_user_scene(SHORT_WAIT) as scene:
-            before = Before(scene)
-            request = begun(scene)
-            with killed_before_call(number):
-                ends_as_it_does(scene, request)
-            before.holds()
-            yield scene, before, request
+        with own_user_stage(SHORT_WAIT) as stage:
+            promises = Promises(stage)
+            request = begun(stage)
+            with stopped_before_call(number):
+                ends_as_it_does(stage, request)
+            promises.hold()
+            yield stage, promises, request
 
 
 @pytest.mark.exhaustive
@@ -198,118 +189,118 @@ def kills(
     ids=str,
 )
 def test_killed_anywhere_the_next_deliveries_end_the_rotation_well(step: str, spreading: Spreading) -> None:
-    for scene, before, request in kills(step, spreading):
-        assert scene.deliver_all(request, times=2) is None
-        before.holds()
-        assert scene.labels()["AWSCURRENT"] == request.version_id
-        assert scene.logs_in(scene.version(request.version_id))
+    for stage, promises, request in kills(step, spreading):
+        assert stage.deliver_all(request, times=2) is None
+        promises.hold()
+        assert stage.labels()["AWSCURRENT"] == request.version_id
+        assert stage.logs_in(stage.version(request.version_id))
 
 
 @pytest.mark.exhaustive
 def test_killed_while_the_old_key_alone_goes_on_the_next_deliveries_put_back() -> None:
-    for scene, before, request in kills(SET, Never(), deployed=True):
-        old = scene.labelled("AWSCURRENT")
+    for stage, promises, request in kills(SET, Never(), deployed=True):
+        old = stage.labelled("AWSCURRENT")
 
-        failure = scene.deliver_all(request, times=2)
+        failure = stage.deliver_all(request, times=2)
 
         assert isinstance(failure, NotSettled | RolledBack)
-        before.holds()
-        assert scene.world.app.fingerprint == old.fingerprint
-        assert "AWSPENDING" not in scene.labels()
-        scene.world.app.spreading = AtOnce()
-        scene.rotate()
+        promises.hold()
+        assert stage.world.app.fingerprint == old.fingerprint
+        assert "AWSPENDING" not in stage.labels()
+        stage.world.app.spreading = AtOnce()
+        stage.rotate()
 
 
-def kill_after_the_deploy(scene: Scene) -> RotationRequest:
+def kill_after_the_deploy(stage: Stage) -> RotationRequest:
     """A rotation whose process ended when the certificate was deployed and nobody had logged in with it."""
-    request = scene.begin()
-    scene.deliver(request, CREATE)
-    old = scene.world.app.fingerprint
-    sleep = scene.clock.sleep
+    request = stage.begin()
+    stage.deliver(request, CREATE)
+    old = stage.world.app.fingerprint
+    sleep = stage.clock.sleep
 
     def sleep_unless_deployed(seconds: float) -> None:
         sleep(seconds)
-        if scene.world.app.fingerprint != old:
-            raise Killed
+        if stage.world.app.fingerprint != old:
+            raise Stopped
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scene.clock, "sleep", sleep_unless_deployed)
-        with pytest.raises(Killed):
-            scene.deliver(request, SET)
-    assert scene.world.app.fingerprint == scene.version(request.version_id).fingerprint
+        patch.setattr(stage.clock, "sleep", sleep_unless_deployed)
+        with pytest.raises(Stopped):
+            stage.deliver(request, SET)
+    assert stage.world.app.fingerprint == stage.version(request.version_id).fingerprint
     return request
 
 
 def test_where_neither_key_is_honoured_any_more_the_error_names_the_administrator_and_the_certificate(
-    scene: Scene,
+    stage: Stage,
 ) -> None:
-    scene.world.app.next_spreadings.append(Never(old_goes_on=False))
-    old = scene.labelled("AWSCURRENT")
-    request = kill_after_the_deploy(scene)
+    stage.world.app.next_spreadings.append(Never(old_goes_on=False))
+    old = stage.labelled("AWSCURRENT")
+    request = kill_after_the_deploy(stage)
 
-    failure = scene.deliver_all(request, times=2)
+    failure = stage.deliver_all(request, times=2)
 
     assert isinstance(failure, NotSettled)
     assert "neither the key of AWSCURRENT nor the pending one logs in" in failure.what
     assert f"an administrator puts the certificate of AWSCURRENT ({old.fingerprint}) into the app" in failure.remedy
-    assert scene.world.app.name in failure.remedy
-    assert scene.labels()["AWSPENDING"] == request.version_id
+    assert stage.world.app.name in failure.remedy
+    assert stage.labels()["AWSPENDING"] == request.version_id
 
 
-def test_once_the_administrator_has_helped_the_next_delivery_goes_on(scene: Scene) -> None:
-    scene.world.app.next_spreadings.append(Never(old_goes_on=False))
-    old = scene.labelled("AWSCURRENT")
-    request = kill_after_the_deploy(scene)
-    assert scene.deliver_all(request) is not None
+def test_once_the_administrator_has_helped_the_next_delivery_goes_on(stage: Stage) -> None:
+    stage.world.app.next_spreadings.append(Never(old_goes_on=False))
+    old = stage.labelled("AWSCURRENT")
+    request = kill_after_the_deploy(stage)
+    assert stage.deliver_all(request) is not None
 
     assert old.pair is not None
-    scene.world.app.install(old.pair.pem)
+    stage.world.app.install(old.pair.pem)
 
-    assert scene.deliver_all(request) is None
-    assert scene.labels()["AWSCURRENT"] == request.version_id
+    assert stage.deliver_all(request) is None
+    assert stage.labels()["AWSCURRENT"] == request.version_id
 
 
-def test_where_every_key_stops_after_the_first_login_the_administrator_is_named_too(scene: Scene) -> None:
+def test_where_every_key_stops_after_the_first_login_the_administrator_is_named_too(stage: Stage) -> None:
     """setSecret has seen the new key log in and let its session go; then the app goes down."""
-    scene.world.app.next_spreadings.append(NobodyAfter(15))
-    old = scene.labelled("AWSCURRENT")
-    request = scene.begin()
-    scene.deliver(request, CREATE, SET)
+    stage.world.app.next_spreadings.append(NobodyAfter(15))
+    old = stage.labelled("AWSCURRENT")
+    request = stage.begin()
+    stage.deliver(request, CREATE, SET)
 
     with pytest.raises(NotSettled, match="the old one isn't back in the app") as caught:
-        scene.deliver(request, TEST)
+        stage.deliver(request, TEST)
 
     assert f"an administrator puts the certificate of AWSCURRENT ({old.fingerprint})" in caught.value.remedy
-    assert scene.labels()["AWSCURRENT"] == old.version_id
+    assert stage.labels()["AWSCURRENT"] == old.version_id
 
 
 # What can't be begun
 
 
 def test_a_first_installation_without_admin_and_key_is_refused_by_name() -> None:
-    with Scene() as scene:
-        scene.world.user.metadata_permission = True
-        scene.world.put_document(scene.world.document(adminSecretArn=None))
-        request = scene.begin()
+    with Stage() as stage:
+        stage.world.user.metadata_permission = True
+        stage.world.put_document(stage.world.document(adminSecretArn=None))
+        request = stage.begin()
 
         with pytest.raises(InvalidSecret, match="adminSecretArn is missing, and without a key") as caught:
-            scene.deliver(request, CREATE)
+            stage.deliver(request, CREATE)
 
         assert "name an admin's secret in adminSecretArn, or import the key pair" in caught.value.remedy
-        assert scene.version(request.version_id).text is None
-        assert scene.deployed_by() == set()
+        assert stage.version(request.version_id).text is None
+        assert stage.deployed_by() == set()
 
 
-def test_a_user_without_the_permission_to_change_apps_changes_nothing_and_is_told_which(scene: Scene) -> None:
-    scene.world.user.metadata_permission = False
-    held = scene.world.app.component()
-    request = scene.begin()
+def test_a_user_without_the_permission_to_change_apps_changes_nothing_and_is_told_which(stage: Stage) -> None:
+    stage.world.user.metadata_permission = False
+    held = stage.world.app.component()
+    request = stage.begin()
 
-    failure = scene.deliver_all(request, times=2)
+    failure = stage.deliver_all(request, times=2)
 
     assert isinstance(failure, InstallationRefused)
     assert "Modify Metadata Through Metadata API Functions" in failure.remedy
-    assert scene.world.app.component() == held
+    assert stage.world.app.component() == held
 
 
 # What is said
@@ -319,13 +310,13 @@ def test_a_user_without_the_permission_to_change_apps_changes_nothing_and_is_tol
 def test_that_every_token_can_change_the_app_is_warned_of(
     own: bool, warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    install: Callable[[Scene], object] = (
-        (lambda scene: scene.install_key(adminSecretArn=None)) if own else (lambda scene: scene.install_key())
+    install: Callable[[Stage], object] = (
+        (lambda stage: stage.install_key(adminSecretArn=None)) if own else (lambda stage: stage.install_key())
     )
-    with Scene() as scene:
-        scene.world.user.metadata_permission = True
-        install(scene)
-        scene.rotate()
+    with Stage() as stage:
+        stage.world.user.metadata_permission = True
+        install(stage)
+        stage.rotate()
 
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert any("every token that is handed out can change the app" in warning for warning in warnings) is warned

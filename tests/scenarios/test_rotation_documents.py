@@ -190,7 +190,6 @@ def test_an_edit_after_the_deploy_isnt_lost_in_silence(running: Stage, caplog: p
     failure = running.deliver_all(request)
 
     current = running.labelled("AWSCURRENT")
-    assert current is not None
     # The rotation stops and says so, or what becomes current says what the engineer wrote, or somebody is told.
     kept = current.document.get("certificateValidityDays") == 30
     warned = any(record.levelname == "WARNING" for record in caplog.records)
@@ -252,7 +251,6 @@ def labelled(stage: Stage) -> str:
     """The certificate of AWSPREVIOUS."""
     stage.rotate()
     previous = stage.labelled("AWSPREVIOUS")
-    assert previous is not None
     assert previous.pair is not None
     return previous.pair.pem
 
@@ -300,7 +298,6 @@ def test_a_first_delivery_that_stopped_at_the_guard_goes_on_once_the_leave_is_gi
 
     assert foreign.deliver_all(request) is None
     current = foreign.labelled("AWSCURRENT")
-    assert current is not None
     assert "replaceForeignCertificate" not in current.document
 
 

@@ -17,8 +17,9 @@ from tests.sandbox.aws import Act, RotationRequest
 from tests.sandbox.org import CertificateEncoding, Kind, faults
 from tests.sandbox.org.refusals import INVALID_ASSERTION
 from tests.sandbox.org.spreading import AtOnce, Never
-from tests.scenarios.promises import Promises, assert_tells_what_to_do
-from tests.scenarios.support import CREATE, FINISH, LAMBDA_SECONDS, ROTATION, SET, STEPS, TEST, HonoursOnly, Stage
+from tests.scenarios.promises import Promises, apps_but_certificates, assert_tells_what_to_do
+from tests.scenarios.spreading import HonoursOnly
+from tests.scenarios.support import CREATE, FINISH, LAMBDA_SECONDS, ROTATION, SET, STEPS, TEST, Stage
 
 
 @pytest.fixture
@@ -261,11 +262,11 @@ def test_a_refused_put_back_keeps_a_new_rotation_from_starting(unheeded: Stage) 
 
 
 def test_the_rest_of_the_app_survives_a_put_back(unheeded: Stage) -> None:
-    before = unheeded.app_but_certificate()
+    before = apps_but_certificates(unheeded)
 
     failed_test(unheeded, installed(unheeded))
 
-    assert unheeded.app_but_certificate() == before
+    assert apps_but_certificates(unheeded) == before
 
 
 def test_a_token_endpoint_that_doesnt_answer_the_key_pairs_logins_is_no_reason_to_put_back(unheeded: Stage) -> None:

@@ -13,7 +13,9 @@ from tests.sandbox.aws import RotationRequest
 from tests.sandbox.org import CertificateEncoding
 from tests.sandbox.org.spreading import AtOnce, Never
 from tests.scenarios.promises import Promises, assert_tells_what_to_do
-from tests.scenarios.support import SET, STEPS, TEST, HonoursOnly, Stage, Stopped, stopped_before_call
+from tests.scenarios.spreading import HonoursOnly
+from tests.scenarios.stopping import Stopped, stopped_before_call
+from tests.scenarios.support import SET, STEPS, TEST, Stage
 
 pytestmark = pytest.mark.exhaustive
 
@@ -114,7 +116,6 @@ def test_a_stopped_put_back_is_ended_by_the_next_delivery_and_a_new_rotation_may
     for number in range(1, calls + 2):
         with staged(situation) as (stage, promises):
             before = stage.labelled("AWSCURRENT")
-            assert before is not None
             assert before.pair is not None
             request = begin_up_to(TEST, stage)
 

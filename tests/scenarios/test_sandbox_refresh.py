@@ -13,30 +13,31 @@ from salesforce_keypair.timing import Deadline
 from salesforce_keypair.vend_request import VendRequest
 from salesforce_keypair.wiring.vending import build_vendor
 from tests.sandbox.org import Presence
-from tests.scenarios.setups import CREATE, SET, TEST, Before, Scene
+from tests.scenarios.promises import Promises
+from tests.scenarios.support import CREATE, SET, TEST, Stage
 
 SETTLING_SECONDS = 720
 
 
 @pytest.fixture
-def scene() -> Iterator[Scene]:
-    with Scene() as made:
+def stage() -> Iterator[Stage]:
+    with Stage() as made:
         made.install_key()
         yield made
 
 
-def give_usernames_another_suffix(scene: Scene) -> None:
+def give_usernames_another_suffix(stage: Stage) -> None:
     """The user that the secret names isn't there any more; nobody was told."""
-    users = scene.world.org.users
-    user = users.pop(scene.world.user.username)
+    users = stage.world.org.users
+    user = users.pop(stage.world.user.username)
     user.username += ".uat2"
     users[user.username] = user
-    scene.world.app.approved = {user.username}
+    stage.world.app.approved = {user.username}
 
 
-def lose_the_app(scene: Scene) -> None:
+def lose_the_app(stage: Stage) -> None:
     """Salesforce still knows the consumer key, but this org doesn't have the app."""
-    scene.world.app.presence = Presence.MISSING
+    stage.world.app.presence = Presence.MISSING
 
 
 REFRESHES = {
@@ -46,15 +47,15 @@ REFRESHES = {
 refreshes = pytest.mark.parametrize(("refresh", "cause", "remedy"), REFRESHES.values(), ids=REFRESHES)
 
 
-def vending(scene: Scene) -> Callable[[], KeyPairError]:
-    """A vendor of the scene; each call asks it for a token that it can't give, and returns why."""
-    settings = Settings.from_environment(scene.variables | {"SECRET_ID": scene.world.secret_arn}, serves_secrets=True)
-    vendor = build_vendor(settings, scene.clock, table_failed=lambda: None)
+def vending(stage: Stage) -> Callable[[], KeyPairError]:
+    """A vendor of the stage; each call asks it for a token that it can't give, and returns why."""
+    settings = Settings.from_environment(stage.variables | {"SECRET_ID": stage.world.secret_arn}, serves_secrets=True)
+    vendor = build_vendor(settings, stage.clock, table_failed=lambda: None)
     request = VendRequest.parse({}, secret_ids=settings.secret_ids, token_lifetime=settings.token_lifetime)
 
     def vend() -> KeyPairError:
         with pytest.raises(LoginRefused) as caught:
-            vendor.vend(request, deadline=Deadline.after(scene.clock, 29))
+            vendor.vend(request, deadline=Deadline.after(stage.clock, 29))
         return caught.value
 
     return vend
@@ -62,13 +63,13 @@ def vending(scene: Scene) -> Callable[[], KeyPairError]:
 
 @refreshes
 def test_a_vend_names_it_while_it_might_still_be_a_change_that_spreads_and_afterwards(
-    scene: Scene, refresh: Callable[[Scene], None], cause: str, remedy: str
+    stage: Stage, refresh: Callable[[Stage], None], cause: str, remedy: str
 ) -> None:
-    refresh(scene)
-    vend = vending(scene)
+    refresh(stage)
+    vend = vending(stage)
 
     first = vend()
-    scene.clock.sleep(SETTLING_SECONDS)
+    stage.clock.sleep(SETTLING_SECONDS)
     later = vend()
 
     for failure in (first, later):
@@ -82,85 +83,85 @@ def test_a_vend_names_it_while_it_might_still_be_a_change_that_spreads_and_after
 
 @refreshes
 def test_the_test_of_a_schedule_names_it(
-    scene: Scene, refresh: Callable[[Scene], None], cause: str, remedy: str
+    stage: Stage, refresh: Callable[[Stage], None], cause: str, remedy: str
 ) -> None:
-    refresh(scene)
+    refresh(stage)
 
     with pytest.raises(LoginRefused) as caught:
-        scene.deliver(scene.begin(), TEST)
+        stage.deliver(stage.begin(), TEST)
 
     assert cause in caught.value.what
     assert remedy in caught.value.remedy
 
 
-def test_a_rotation_that_meets_another_username_puts_back_and_names_it(scene: Scene) -> None:
-    give_usernames_another_suffix(scene)
-    old = scene.world.app.fingerprint
-    before = Before(scene)
-    request = scene.begin()
-    scene.deliver(request, CREATE, SET)
+def test_a_rotation_that_meets_another_username_puts_back_and_names_it(stage: Stage) -> None:
+    give_usernames_another_suffix(stage)
+    old = stage.world.app.fingerprint
+    promises = Promises(stage)
+    request = stage.begin()
+    stage.deliver(request, CREATE, SET)
 
     with pytest.raises(NotSettled) as caught:
-        scene.deliver(request, TEST)
+        stage.deliver(request, TEST)
 
     assert "no such username" in caught.value.what
     assert "a sandbox refresh adds a suffix" in str(caught.value)
-    assert scene.world.app.fingerprint == old
-    before.holds()
+    assert stage.world.app.fingerprint == old
+    promises.hold()
 
 
-def test_once_the_username_is_corrected_a_new_rotation_succeeds(scene: Scene) -> None:
-    give_usernames_another_suffix(scene)
-    assert scene.deliver_all(scene.begin()) is not None
+def test_once_the_username_is_corrected_a_new_rotation_succeeds(stage: Stage) -> None:
+    give_usernames_another_suffix(stage)
+    assert stage.deliver_all(stage.begin()) is not None
 
-    scene.edit(username=scene.world.user.username)
+    stage.edit(username=stage.world.user.username)
 
-    assert scene.logs_in(scene.version(scene.rotate().version_id))
+    assert stage.logs_in(stage.version(stage.rotate().version_id))
 
 
-def test_a_rotation_that_finds_no_app_to_read_names_it_and_changes_nothing(scene: Scene) -> None:
-    scene.world.org.apps.remove(scene.world.app)
+def test_a_rotation_that_finds_no_app_to_read_names_it_and_changes_nothing(stage: Stage) -> None:
+    stage.world.org.apps.remove(stage.world.app)
 
-    failure = scene.deliver_all(scene.begin(), times=2)
+    failure = stage.deliver_all(stage.begin(), times=2)
 
     assert isinstance(failure, InstallationRefused)
-    assert f"of an app named {scene.world.app.name}" in failure.what
+    assert f"of an app named {stage.world.app.name}" in failure.what
     assert "after a sandbox refresh create the app again" in failure.remedy
-    assert scene.deployed_by() == set()
+    assert stage.deployed_by() == set()
 
 
-def test_a_rotation_whose_own_user_finds_no_app_names_it(scene: Scene) -> None:
-    scene.world.user.metadata_permission = True
-    scene.edit(adminSecretArn=None)
-    lose_the_app(scene)
+def test_a_rotation_whose_own_user_finds_no_app_names_it(stage: Stage) -> None:
+    stage.world.user.metadata_permission = True
+    stage.edit(adminSecretArn=None)
+    lose_the_app(stage)
 
-    failure = scene.deliver_all(scene.begin())
+    failure = stage.deliver_all(stage.begin())
 
     assert isinstance(failure, NotSettled)
     assert "isn't in this org" in failure.what
     assert "after a sandbox refresh create the app again" in str(failure)
 
 
-def test_an_admins_app_that_is_gone_is_told_from_the_integrations_own(scene: Scene) -> None:
-    scene.world.admin_app.presence = Presence.MISSING
+def test_an_admins_app_that_is_gone_is_told_from_the_integrations_own(stage: Stage) -> None:
+    stage.world.admin_app.presence = Presence.MISSING
 
-    failure = scene.deliver_all(scene.begin())
+    failure = stage.deliver_all(stage.begin())
 
     assert isinstance(failure, LoginRefused)
     assert "the admin's client credentials" in failure.what
     assert "after a sandbox refresh create the app again" in failure.remedy
 
 
-def test_once_the_app_is_created_again_the_first_rotation_installs_in_it(scene: Scene) -> None:
-    lost = scene.world.app
-    scene.world.org.apps.remove(lost)
-    request = scene.begin()
-    assert scene.deliver_all(request) is not None
-    scene.take_off_pending(request.version_id)
+def test_once_the_app_is_created_again_the_first_rotation_installs_in_it(stage: Stage) -> None:
+    lost = stage.world.app
+    stage.world.org.apps.remove(lost)
+    request = stage.begin()
+    assert stage.deliver_all(request) is not None
+    stage.move_label("AWSPENDING", off=request.version_id)
 
-    created = scene.world.org.add_external_client_app(lost.name, approved=[scene.world.user])
-    scene.edit(consumerKey=created.consumer_key)
-    successor = scene.version(scene.rotate().version_id)
+    created = stage.world.org.add_external_client_app(lost.name, approved=[stage.world.user])
+    stage.edit(consumerKey=created.consumer_key)
+    successor = stage.version(stage.rotate().version_id)
 
     assert created.fingerprint == successor.fingerprint
-    assert scene.logs_in(successor)
+    assert stage.logs_in(successor)

@@ -26,45 +26,36 @@ from tests.sandbox.org.spreading import (
     OldUntil,
     Spreading,
 )
-from tests.scenarios.setups import (
-    CREATE,
-    FINISH,
-    SET,
-    SHORT_WAIT,
-    STEPS,
-    TEST,
-    Before,
-    Killed,
-    Scene,
-    killed_before_call,
-)
+from tests.scenarios.promises import Promises
+from tests.scenarios.stopping import Stopped, stopped_before_call
+from tests.scenarios.support import CREATE, FINISH, SET, SHORT_WAIT, STEPS, TEST, Stage
 
 
 @contextmanager
-def two_apps_scene(environment: dict[str, str] | None = None, *, connected_apps: bool = False) -> Iterator[Scene]:
+def two_apps_stage(environment: dict[str, str] | None = None, *, connected_apps: bool = False) -> Iterator[Stage]:
     """The app in use holds a key's certificate; its standby never held one."""
-    with Scene(environment, connected_apps=connected_apps) as scene:
-        scene.world.add_standby()
-        standby = {"consumerKey": scene.world.standby.consumer_key, "appName": scene.world.standby.name}
-        scene.install_key(standby=standby)
-        yield scene
+    with Stage(environment, connected_apps=connected_apps) as stage:
+        stage.world.add_standby()
+        standby = {"consumerKey": stage.world.standby.consumer_key, "appName": stage.world.standby.name}
+        stage.install_key(standby=standby)
+        yield stage
 
 
 @pytest.fixture(params=[False, True], ids=["External Client Apps", "Connected Apps"])
-def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
-    with two_apps_scene(connected_apps=request.param) as made:
-        before = Before(made)
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with two_apps_stage(connected_apps=request.param) as made:
+        promises = Promises(made)
         yield made
-        before.holds()
+        promises.hold()
 
 
 class InUse:
     """The app in use and its key, which nothing may touch."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._version = scene.labelled("AWSCURRENT")
-        app = scene.world.org.app_of(self._version.document["consumerKey"])
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._version = stage.labelled("AWSCURRENT")
+        app = stage.world.org.app_of(self._version.document["consumerKey"])
         assert app is not None
         self._app = app
         self._component = app.component()
@@ -74,17 +65,17 @@ class InUse:
         """Element for element, the certificate included; no deploy, not even a rehearsal, has named it."""
         assert self._app.component() == self._component
         assert self._app.consumer_secret == self._secret
-        assert self._scene.logs_in(self._version)
+        assert self._stage.logs_in(self._version)
         # A zip archive has the names of its files in the clear.
         file = f"/{self._app.full_name}.".encode()
-        assert not any(file in entry.body for entry in self._scene.world.org.log.entries(Kind.DEPLOY))
+        assert not any(file in entry.body for entry in self._stage.world.org.log.entries(Kind.DEPLOY))
 
 
-def test_the_two_apps_change_places(scene: Scene) -> None:
-    billing, standby = scene.world.app, scene.world.standby
+def test_the_two_apps_change_places(stage: Stage) -> None:
+    billing, standby = stage.world.app, stage.world.standby
     names = []
     for _ in range(3):
-        new = scene.version(scene.rotate().version_id).document
+        new = stage.version(stage.rotate().version_id).document
         names.append((new["appName"], new["standby"]["appName"]))
         assert (new["consumerKey"], new["standby"]["consumerKey"]) == (
             (standby.consumer_key, billing.consumer_key)
@@ -96,14 +87,14 @@ def test_the_two_apps_change_places(scene: Scene) -> None:
     assert names == [there, back, there]
 
 
-def test_the_previous_version_still_logs_in_after_each_promotion(scene: Scene) -> None:
+def test_the_previous_version_still_logs_in_after_each_promotion(stage: Stage) -> None:
     for _ in range(3):
-        old = scene.labelled("AWSCURRENT")
-        request = scene.rotate()
+        old = stage.labelled("AWSCURRENT")
+        request = stage.rotate()
 
-        assert scene.labelled("AWSPREVIOUS").version_id == old.version_id
-        assert scene.logs_in(old)
-        assert scene.logs_in(scene.version(request.version_id))
+        assert stage.labelled("AWSPREVIOUS").version_id == old.version_id
+        assert stage.logs_in(old)
+        assert stage.logs_in(stage.version(request.version_id))
 
 
 @pytest.mark.parametrize(
@@ -113,72 +104,72 @@ def test_the_previous_version_still_logs_in_after_each_promotion(scene: Scene) -
 )
 @pytest.mark.parametrize("own_user", [False, True], ids=["admin", "own user"])
 def test_the_app_in_use_is_never_touched_however_the_change_spreads(spreading: Spreading, own_user: bool) -> None:
-    with two_apps_scene() as scene:
+    with two_apps_stage() as stage:
         if own_user:
-            scene.edit(adminSecretArn=None)
-            scene.world.user.metadata_permission = True
-        for app in scene.world.org.apps:
+            stage.edit(adminSecretArn=None)
+            stage.world.user.metadata_permission = True
+        for app in stage.world.org.apps:
             app.spreading = spreading
-        before, in_use = Before(scene), InUse(scene)
-        request = scene.begin()
+        promises, in_use = Promises(stage), InUse(stage)
+        request = stage.begin()
 
         for step in STEPS:
-            failure = failure_of(scene, request, step)
-            before.holds()
+            failure = failure_of(stage, request, step)
+            promises.hold()
             in_use.is_untouched()
             if failure is not None:
                 break
         # Servers that still disagree may refuse finishSecret's own login.
         if failure is not None:
-            failure = scene.deliver_all(request, times=2)
-        before.holds()
+            failure = stage.deliver_all(request, times=2)
+        promises.hold()
         in_use.is_untouched()
 
         assert (failure is None) is (spreading != Never())
-        current = scene.labelled("AWSCURRENT").version_id
+        current = stage.labelled("AWSCURRENT").version_id
         assert (current == request.version_id) is (spreading != Never())
 
 
-def failure_of(scene: Scene, request: RotationRequest, step: str) -> KeyPairError | None:
+def failure_of(stage: Stage, request: RotationRequest, step: str) -> KeyPairError | None:
     """How a delivery of one step ends."""
     try:
-        scene.deliver(request, step)
+        stage.deliver(request, step)
     except KeyPairError as error:
         return error
     return None
 
 
 def test_the_first_installation_needs_no_key_in_either_app() -> None:
-    with Scene() as scene:
-        scene.world.add_standby()
+    with Stage() as stage:
+        stage.world.add_standby()
 
-        request = scene.rotate()
+        request = stage.rotate()
 
-        assert scene.logs_in(scene.version(request.version_id))
-        assert scene.world.standby.fingerprint == scene.version(request.version_id).fingerprint
-        assert scene.world.app.certificate is None
+        assert stage.logs_in(stage.version(request.version_id))
+        assert stage.world.standby.fingerprint == stage.version(request.version_id).fingerprint
+        assert stage.world.app.certificate is None
 
 
 def test_the_own_user_needs_no_first_login_to_end_set_secret() -> None:
     """Its session comes from the app in use, which no change of the other one ends."""
-    with two_apps_scene() as scene:
-        scene.edit(adminSecretArn=None)
-        scene.world.user.metadata_permission = True
-        scene.world.standby.spreading = OldUntil(400)
-        request = scene.begin()
-        began = scene.clock.time()
+    with two_apps_stage() as stage:
+        stage.edit(adminSecretArn=None)
+        stage.world.user.metadata_permission = True
+        stage.world.standby.spreading = OldUntil(400)
+        request = stage.begin()
+        began = stage.clock.time()
 
-        scene.deliver(request, CREATE, SET)
+        stage.deliver(request, CREATE, SET)
 
-        assert scene.clock.time() - began < 30
+        assert stage.clock.time() - began < 30
 
 
-def test_members_of_standby_that_are_not_known_here_are_kept(scene: Scene) -> None:
-    document = scene.labelled("AWSCURRENT").document
-    scene.edit(standby={**document["standby"], "note": "für später", "owner": {"team": [1, None]}})
+def test_document_of_standby_that_are_not_known_here_are_kept(stage: Stage) -> None:
+    document = stage.labelled("AWSCURRENT").document
+    stage.edit(standby={**document["standby"], "note": "für später", "owner": {"team": [1, None]}})
 
     for _ in range(2):
-        new = scene.version(scene.rotate().version_id).document
+        new = stage.version(stage.rotate().version_id).document
         assert new["standby"]["note"] == "für später"
         assert new["standby"]["owner"] == {"team": [1, None]}
 
@@ -193,129 +184,129 @@ def test_members_of_standby_that_are_not_known_here_are_kept(scene: Scene) -> No
     ids=str,
 )
 def test_killed_anywhere_the_next_deliveries_end_the_rotation_well(step: str, spreading: Spreading) -> None:
-    for scene, before, request, in_use in kills(step, spreading):
-        before.holds()
+    for stage, promises, request, in_use in kills(step, spreading):
+        promises.hold()
         in_use.is_untouched()
-        assert scene.deliver_all(request, times=2) is None
-        before.holds()
+        assert stage.deliver_all(request, times=2) is None
+        promises.hold()
         in_use.is_untouched()
-        assert scene.labels()["AWSCURRENT"] == request.version_id
+        assert stage.labels()["AWSCURRENT"] == request.version_id
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("step", [SET, TEST])
 def test_killed_anywhere_and_given_up_the_next_rotation_succeeds(step: str) -> None:
-    for scene, before, request, in_use in kills(step, AtOnce()):
-        scene.take_off_pending(request.version_id)
+    for stage, promises, request, in_use in kills(step, AtOnce()):
+        stage.move_label("AWSPENDING", off=request.version_id)
 
-        successor = scene.rotate()
+        successor = stage.rotate()
 
-        before.holds()
+        promises.hold()
         in_use.is_untouched()
-        assert scene.labels()["AWSCURRENT"] == successor.version_id
+        assert stage.labels()["AWSCURRENT"] == successor.version_id
 
 
-def kills(step: str, spreading: Spreading) -> Iterator[tuple[Scene, Before, RotationRequest, InUse]]:
-    """A scene for each call of the step, in which the process ended just before it, and one after the last call."""
+def kills(step: str, spreading: Spreading) -> Iterator[tuple[Stage, Promises, RotationRequest, InUse]]:
+    """A stage for each call of the step, in which the process ended just before it, and one after the last call."""
 
-    def begun(scene: Scene) -> RotationRequest:
-        scene.world.standby.spreading = spreading
-        request = scene.begin()
-        scene.deliver(request, *STEPS[: STEPS.index(step)])
+    def begun(stage: Stage) -> RotationRequest:
+        stage.world.standby.spreading = spreading
+        request = stage.begin()
+        stage.deliver(request, *STEPS[: STEPS.index(step)])
         return request
 
-    with two_apps_scene(SHORT_WAIT) as scene:
-        request = begun(scene)
-        with killed_before_call(None) as made:
-            scene.deliver(request, step)
+    with two_apps_stage(SHORT_WAIT) as stage:
+        request = begun(stage)
+        with stopped_before_call(None) as made:
+            stage.deliver(request, step)
     assert len(made) >= 3
     for number in range(1, len(made) + 2):
-        with two_apps_scene(SHORT_WAIT) as scene:
-            before, in_use = Before(scene), InUse(scene)
-            request = begun(scene)
-            with killed_before_call(number):
+        with two_apps_stage(SHORT_WAIT) as stage:
+            promises, in_use = Promises(stage), InUse(stage)
+            request = begun(stage)
+            with stopped_before_call(number):
                 try:
-                    scene.deliver(request, step)
-                except Killed:
+                    stage.deliver(request, step)
+                except Stopped:
                     assert number <= len(made)
-            yield scene, before, request, in_use
+            yield stage, promises, request, in_use
 
 
 @pytest.mark.parametrize("old_goes_on", [True, False])
 def test_one_that_is_never_honoured_undoes_nothing_and_leaves_the_next_one_possible(
-    scene: Scene, old_goes_on: bool
+    stage: Stage, old_goes_on: bool
 ) -> None:
-    scene.world.standby.spreading = Never(old_goes_on)
-    in_use = InUse(scene)
-    current = scene.labels()["AWSCURRENT"]
+    stage.world.standby.spreading = Never(old_goes_on)
+    in_use = InUse(stage)
+    current = stage.labels()["AWSCURRENT"]
 
     for _ in range(2):
-        request = scene.begin()
-        failure = scene.deliver_all(request)
+        request = stage.begin()
+        failure = stage.deliver_all(request)
 
         assert isinstance(failure, NotSettled)
         assert "the app in use was never touched" in failure.what
         in_use.is_untouched()
-        assert scene.labelled("ROLLEDBACK").version_id == request.version_id
-        assert "AWSPENDING" not in scene.labels()
-        assert scene.labels()["AWSCURRENT"] == current
-        assert isinstance(scene.deliver_all(request), RolledBack)
+        assert stage.labelled("ROLLEDBACK").version_id == request.version_id
+        assert "AWSPENDING" not in stage.labels()
+        assert stage.labels()["AWSCURRENT"] == current
+        assert isinstance(stage.deliver_all(request), RolledBack)
 
-    scene.world.standby.spreading = AtOnce()
-    assert scene.rotate().version_id == scene.labels()["AWSCURRENT"]
+    stage.world.standby.spreading = AtOnce()
+    assert stage.rotate().version_id == stage.labels()["AWSCURRENT"]
     in_use.is_untouched()
 
 
 # What can't be begun
 
 
-def test_a_foreign_certificate_in_the_standby_app_stops_the_rotation(scene: Scene) -> None:
+def test_a_foreign_certificate_in_the_standby_app_stops_the_rotation(stage: Stage) -> None:
     foreign = key_pair("somebody else's")
-    scene.world.standby.install(foreign.pem)
-    in_use = InUse(scene)
-    request = scene.begin()
+    stage.world.standby.install(foreign.pem)
+    in_use = InUse(stage)
+    request = stage.begin()
 
-    failure = scene.deliver_all(request, times=2)
+    failure = stage.deliver_all(request, times=2)
 
     assert isinstance(failure, ForeignCertificate)
     assert foreign.fingerprint[:16] in failure.what
-    assert scene.world.standby.fingerprint == foreign.fingerprint
-    assert scene.world.org.log.entries(Kind.DEPLOY) == ()
+    assert stage.world.standby.fingerprint == foreign.fingerprint
+    assert stage.world.org.log.entries(Kind.DEPLOY) == ()
     in_use.is_untouched()
 
 
-def test_a_foreign_certificate_in_the_standby_app_is_replaced_once_where_the_document_allows_it(scene: Scene) -> None:
-    scene.world.standby.install(key_pair("somebody else's").pem)
-    scene.edit(replaceForeignCertificate=True)
+def test_a_foreign_certificate_in_the_standby_app_is_replaced_once_where_the_document_allows_it(stage: Stage) -> None:
+    stage.world.standby.install(key_pair("somebody else's").pem)
+    stage.edit(replaceForeignCertificate=True)
 
-    request = scene.rotate()
+    request = stage.rotate()
 
-    new = scene.version(request.version_id)
-    assert scene.world.standby.fingerprint == new.fingerprint
+    new = stage.version(request.version_id)
+    assert stage.world.standby.fingerprint == new.fingerprint
     assert "replaceForeignCertificate" not in new.document
 
 
 @pytest.mark.parametrize("same", ["consumerKey", "appName"])
-def test_a_standby_that_names_the_app_itself_is_refused(scene: Scene, same: str) -> None:
-    document = dict(scene.labelled("AWSCURRENT").document)
-    scene.edit(standby={**document["standby"], same: document[same]})
-    in_use = InUse(scene)
-    request = scene.begin()
+def test_a_standby_that_names_the_app_itself_is_refused(stage: Stage, same: str) -> None:
+    document = dict(stage.labelled("AWSCURRENT").document)
+    stage.edit(standby={**document["standby"], same: document[same]})
+    in_use = InUse(stage)
+    request = stage.begin()
 
     with pytest.raises(InvalidSecret, match="standby can't be used, it names the same app"):
-        scene.deliver(request, CREATE)
+        stage.deliver(request, CREATE)
 
-    assert scene.version(request.version_id).text is None
+    assert stage.version(request.version_id).text is None
     in_use.is_untouched()
 
 
 def test_a_standby_app_that_is_not_in_the_org_is_named_and_the_app_in_use_goes_on() -> None:
-    with two_apps_scene() as scene:
-        scene.world.org.apps.remove(scene.world.standby)
-        in_use = InUse(scene)
+    with two_apps_stage() as stage:
+        stage.world.org.apps.remove(stage.world.standby)
+        in_use = InUse(stage)
 
-        failure = scene.deliver_all(scene.begin(), times=2)
+        failure = stage.deliver_all(stage.begin(), times=2)
 
         assert isinstance(failure, InstallationRefused)
-        assert scene.world.standby.name in failure.what
+        assert stage.world.standby.name in failure.what
         in_use.is_untouched()
