@@ -113,6 +113,16 @@ def test_no_redirect_is_followed(billing: Billing, status: int) -> None:
     assert [entry.path for entry in billing.org.log.entries()] == [PATH]
 
 
+@pytest.mark.parametrize("location", ["http://[", "https://[foo]/", "http://\xff/"])
+def test_where_a_redirect_leads_is_not_even_read(billing: Billing, location: str) -> None:
+    billing.org.faults.add(redirected(location))
+
+    answer = get(billing)
+
+    assert answer.is_redirect
+    assert answer.headers["Location"] == location
+
+
 def test_no_cookie_is_kept(billing: Billing) -> None:
     cookies = (("Set-Cookie", "sid=abc; Path=/"), ("Set-Cookie", "BrowserId=xyz"))
     billing.org.faults.add(Fault("cookies", acts=False, answer=Reply(200, headers=cookies)))
@@ -222,6 +232,15 @@ def test_an_answer_is_measured_unpacked() -> None:
         pytest.raises(SalesforceUnavailable, match="exceeds"),
     ):
         Transport().send("GET", origin, PATH, deadline=real_deadline(5))
+
+
+def test_the_answer_of_a_redirect_has_the_same_bound(billing: Billing) -> None:
+    body = gzip.compress(bytes(MAX_ANSWER_BYTES + 1))
+    headers = (("Location", "/elsewhere"), ("Content-Encoding", "gzip"))
+    billing.org.faults.add(Fault("large redirect", answer=Reply(302, body, headers=headers)))
+
+    with pytest.raises(SalesforceUnavailable, match="exceeds"):
+        get(billing)
 
 
 def test_nothing_is_sent_when_no_time_is_left(billing: Billing, origin: Origin) -> None:

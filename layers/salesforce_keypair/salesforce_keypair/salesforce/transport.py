@@ -59,20 +59,12 @@ class Transport:
         """The answer, whatever its status. Raises SalesforceUnavailable where none came, or not in time."""
         with self._session_for(new_connection) as session:
             try:
-                with closing(
-                    session.request(
-                        method,
-                        origin.url + path,
-                        headers=headers,
-                        auth=_Bearer(bearer),
-                        data=data,
-                        files=files,
-                        timeout=_time_outs(deadline),
-                        # The other host would be handed the assertion or the token.
-                        allow_redirects=False,
-                        stream=True,
+                request = session.prepare_request(
+                    requests.Request(
+                        method, origin.url + path, headers=headers, auth=_Bearer(bearer), data=data, files=files
                     )
-                ) as response:
+                )
+                with closing(_sent(session, request, deadline)) as response:
                     body = _bounded_body(response, deadline)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 if isinstance(error, requests.RequestException):
@@ -109,6 +101,23 @@ def _session() -> requests.Session:
     # Salesforce's cookies would tie us to one of its servers and one login to the next.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session
+
+
+def _sent(session: requests.Session, request: requests.PreparedRequest, deadline: Deadline) -> requests.Response:
+    """The answer, its body unread and whatever it points to left alone.
+
+    Past Session.send, which even where it follows no redirect reads the body of one without bound, and parses what
+    stands in its Location.
+    """
+    url = request.url or ""
+    environment = session.merge_environment_settings(url, {}, True, None, None)
+    return session.get_adapter(url).send(
+        request,
+        stream=True,
+        timeout=_time_outs(deadline),
+        verify=True if environment["verify"] is None else environment["verify"],
+        proxies=environment["proxies"],
+    )
 
 
 def _time_outs(deadline: Deadline) -> tuple[float, float]:
