@@ -63,6 +63,7 @@ OWN_MODULES = {
     "salesforce.login",
     "salesforce.refusals",
     "salesforce.transport",
+    "sealed_refusal",
     "sealed_token",
     "sealing",
     "seams",
