@@ -378,12 +378,27 @@ def test_the_orgs_own_host_is_what_the_vendor_named(tmp_path: Path, url: str, go
                 call.prepare()
 
 
+def test_a_new_token_of_another_org_does_not_go_to_the_one_before(tmp_path: Path, foreign: Org) -> None:
+    foreign.faults.add(REFUSED, Kind.VERSIONS)
+    elsewhere = "https://acme.my.salesforce.com"
+    with vendor_that_names(foreign.url, tmp_path, then=elsewhere) as vendor, pytest.raises(ForeignHost, match="acme"):
+        requests.get(f"{foreign.url}/services/data", auth=vendor.auth(), timeout=10)
+
+    assert [authorization(entry) for entry in foreign.log.entries()] == ["Bearer secret"]
+
+
+VENDOR = """
+def lambda_handler(event, context):
+    forced = event.get("force_refresh", False)
+    reply = dict.fromkeys(["access_token", "org_id", "username", "key_version"], "newer" if forced else "secret")
+    return reply | {{"instance_url": {then!r} if forced else {first!r}, "expires_in": 900}}
+"""
+
+
 @contextmanager
-def vendor_that_names(instance_url: str, folder: Path) -> Iterator[SalesforceToken]:
-    """A client of a vendor whose org is somewhere else than on this machine."""
-    names = ("access_token", "org_id", "username", "key_version")
-    reply = {"instance_url": instance_url, "expires_in": 900, **dict.fromkeys(names, "secret")}
-    (folder / "app.py").write_text(f"def lambda_handler(event, context):\n    return {reply!r}\n")
+def vendor_that_names(instance_url: str, folder: Path, *, then: str | None = None) -> Iterator[SalesforceToken]:
+    """A client of a vendor whose org is anywhere, and for a token that is forced out somewhere else."""
+    (folder / "app.py").write_text(VENDOR.format(first=instance_url, then=then))
     with LocalAws() as aws:
         aws.create_function("vendor", folder)
         yield SalesforceToken("vendor", client=aws.client("lambda"))

@@ -57,7 +57,6 @@ class BearerAuth:
         _authorize(request, newer)
         repeated: Response = response.connection.send(request, **sending)
         repeated.history.append(response)
-        repeated.request = request
         return repeated
 
 
