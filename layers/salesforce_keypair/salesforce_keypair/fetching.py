@@ -143,8 +143,11 @@ class SharedLogins:
             now = self._clock.time()
             is_over = patience.remaining() <= pause
             stand_in = quest.stand_in(now)
-            if stand_in is not None and (is_over or stand_in.expires_at - now >= request.min_ttl):
-                return Fetched(stand_in, Source.STALE)
+            if stand_in is not None:
+                # A lease that outlasts a login is held after one that gained nothing, and brings nothing.
+                in_vain = is_over or now - quest.started >= LEASE_SECONDS
+                if in_vain or stand_in.expires_at - now >= request.min_ttl:
+                    return Fetched(stand_in, Source.STALE)
             if is_over:
                 return self._own(request, quest.known, deadline)
             # Each at moments of its own: those who began together mustn't go on asking together.
