@@ -8,7 +8,7 @@ import pytest
 from tests.integration.org_client import key_pair
 from tests.sandbox.aws import LocalAws
 from tests.sandbox.org import DeployPace, EmulatedOrg, OrgClock
-from tests.unit.sharing import Table
+from tests.unit.sharing import Office, Table
 from tests.unit.support import Billing, FakeClock
 
 
@@ -46,3 +46,8 @@ def table(dynamodb: LocalAws, clock: FakeClock, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(botocore.endpoint, "time", FakeClock())
     yield Table(dynamodb, clock).create()
     dynamodb.faults.clear()
+
+
+@pytest.fixture
+def office(table: Table) -> Office:
+    return Office(table)

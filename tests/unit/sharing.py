@@ -1,4 +1,4 @@
-"""What the tests of shared tokens have in common: keys as versions of a secret, and a table on the local DynamoDB."""
+"""What the tests of shared tokens have in common: a table on the local DynamoDB, and environments that share it."""
 
 import itertools
 from collections.abc import Mapping
@@ -6,14 +6,24 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from botocore.config import Config
 
 from salesforce_keypair.credential import VersionedKey
-from salesforce_keypair.token_cache import Token
+from salesforce_keypair.errors import KeyPairError
+from salesforce_keypair.fetching import LEASE_SECONDS, Fetched, SharedLogins
+from salesforce_keypair.key_choice import KeyChoice
+from salesforce_keypair.logins import Logins
+from salesforce_keypair.sealed_token import sealed
+from salesforce_keypair.shared_tokens import SharedTokens
+from salesforce_keypair.standing_back import StandingBack
+from salesforce_keypair.token_cache import MemoryCache, Token
 from salesforce_keypair.token_table import Row, TokenTable
+from salesforce_keypair.vend_request import VendRequest
+from salesforce_keypair.vending import TokenVendor
 from tests.integration.org_client import key_pair
 from tests.sandbox.aws import Call, LocalAws
-from tests.unit.support import ORG_ID, FakeClock, arn_of, parse, text_of
+from tests.unit.support import ORG_ID, FakeClock, MemoryLogin, MemorySecrets, arn_of, parse, text_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -22,6 +32,8 @@ S = "salesforce/keypair"
 ID = arn_of(S)
 # When the clocks of the tests begin.
 NOW = 1_800_000_000
+LIFETIME = 900.0
+BROUGHT = f"{ORG_ID[:15]}!brought"
 # As the functions ask, but patient: the machine that tests run on may be busy.
 CONFIG = Config(connect_timeout=20, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2})
 _names = itertools.count()
@@ -99,6 +111,83 @@ class Table:
             for call in self.aws.calls(operation, caller=_CALLER)
             if call.parameters.get("TableName") == self.name and call.operation in ("GetItem", "UpdateItem")
         ]
+
+
+class Environment:
+    """An execution environment of the vendor that has just started: nothing in memory but what is given to it."""
+
+    def __init__(self, office: "Office", chance: float) -> None:
+        self.clock = office.clock
+        self.failures = 0
+        self.keys = KeyChoice(store=office.secrets, login=office.login, parse=parse, clock=office.clock)
+        self.shared = SharedTokens(table=office.table.opened(), clock=office.clock, failed=self._note_failure)
+        logins = Logins(
+            keys=self.keys,
+            standing_back=StandingBack(settling=720, clock=office.clock),
+            token_lifetime=LIFETIME,
+            clock=office.clock,
+        )
+        fetch = SharedLogins(
+            keys=self.keys, logins=logins, shared=self.shared, clock=office.clock, chance=lambda: chance
+        )
+        self._vendor = TokenVendor(fetch=fetch, cache=MemoryCache(), clock=office.clock)
+
+    def vend(self, *, seconds: float = 30.0, **event: Any) -> Fetched:
+        """A caller's request, whose function has so many seconds left."""
+        request = VendRequest.parse(event, secret_ids=(S, "another"), token_lifetime=LIFETIME)
+        return self._vendor.vend(request, deadline=self.clock.deadline(seconds))
+
+    def error(self, **event: Any) -> KeyPairError:
+        """What a request fails with."""
+        with pytest.raises(KeyPairError) as caught:
+            self.vend(**event)
+        return caught.value
+
+    def look(self, secret_id: str = S) -> Token | None:
+        """The token that it believes in."""
+        current = self.keys.current(secret_id)
+        found = self.shared.look(arn_of(secret_id), lambda each: self.keys.labelled(secret_id, each, current))
+        assert found is not None, "the table failed"
+        return found.token
+
+    def _note_failure(self) -> None:
+        self.failures += 1
+
+
+class Office:
+    """What environments share: the table, the secrets, and an org that honours the pairs `first` and `second`."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.clock = table.clock
+        self.secrets = MemorySecrets()
+        self.secrets.put(S, "v1", text_of(key_pair("first")), "AWSCURRENT")
+        self.login = MemoryLogin(table.clock, {"first", "second"})
+
+    def environment(self, *, chance: float = 0.5) -> Environment:
+        """Another one."""
+        return Environment(self, chance)
+
+    def put(self, key: VersionedKey, token: Token) -> None:
+        """Share a token as a holder of that key, whatever was there."""
+        self.table.forge(key.secret_arn, expires_at={"N": "0"})
+        assert self.table.opened().put(key.secret_arn, sealed(key, token))
+
+    @property
+    def logins(self) -> int:
+        """How often the org was asked to log in."""
+        return len(self.login.asked)
+
+    def bring(self, owner: str, **changed: Any) -> None:
+        """The environment that holds the lease has logged in."""
+        token = a_token(self.clock, value=BROUGHT, **changed)
+        assert self.table.opened().put(ID, sealed(version(), token), owner=owner)
+
+    def hold_lease(self, seconds: float = LEASE_SECONDS) -> str:
+        """Another environment takes the lease and is heard of no more; gives its name."""
+        owner = "another environment"
+        assert self.table.opened().take_lease(ID, owner, seconds=seconds) is not None
+        return owner
 
 
 _CALLER = "token-vendor"

@@ -39,6 +39,7 @@ class FakeClock:
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.now = now
         self.slept: list[float] = []
+        self._appointments: list[tuple[float, Callable[[], object]]] = []
 
     def time(self) -> float:
         return self.now
@@ -49,11 +50,21 @@ class FakeClock:
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.now += seconds
+        self.advance(seconds)
 
     def advance(self, seconds: float) -> None:
         """Let time pass without anybody sleeping."""
-        self.now += seconds
+        end = self.now + seconds
+        while due := [each for each in self._appointments if each[0] <= end]:
+            first = min(due, key=lambda each: each[0])
+            self._appointments.remove(first)
+            self.now = max(self.now, first[0])
+            first[1]()
+        self.now = max(self.now, end)
+
+    def at(self, seconds: float, action: Callable[[], object]) -> None:
+        """Let something else happen so many seconds from now, while whoever lets the time pass waits."""
+        self._appointments.append((self.now + seconds, action))
 
     def deadline(self, seconds: float = 60.0) -> Deadline:
         """The deadline so many seconds away."""

@@ -1,0 +1,279 @@
+"""Which rows of the table are believed, and what happens where the table fails."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from salesforce_keypair.errors import SecretUnavailable
+from salesforce_keypair.secret_store import SecretState
+from salesforce_keypair.shared_tokens import TABLE_PAUSE_SECONDS
+from tests.integration.org_client import key_pair
+from tests.sandbox.aws import SERVER_ERROR, THROTTLED, DropConnection, Garble, Refuse
+from tests.unit.sharing import ID, NOW, Environment, Office, S, a_token, version
+from tests.unit.support import arn_of, text_of
+
+LABELS = ["AWSCURRENT", "AWSPREVIOUS", "AWSPENDING", "ROLLEDBACK"]
+
+
+# Whose seal
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_token_that_any_labelled_version_sealed_is_believed(office: Office, label: str) -> None:
+    office.secrets.put(S, "other", text_of(key_pair("second")), label)
+    token = a_token(office.clock, key_version="other")
+    office.put(version("second", "other"), token)
+
+    assert office.environment().look() == token
+
+
+def test_a_token_of_a_version_without_a_label_is_not_believed_and_its_value_not_read(office: Office) -> None:
+    office.secrets.put(S, "other", text_of(key_pair("second")))
+    office.put(version("second", "other"), a_token(office.clock))
+
+    assert office.environment().look() is None
+    assert office.secrets.calls == ["read AWSCURRENT", "state"]
+
+
+def test_a_token_is_believed_no_longer_than_its_version_has_a_label(office: Office) -> None:
+    office.put(version(), a_token(office.clock))
+    environment = office.environment()
+    assert environment.look() is not None
+
+    office.secrets.put(S, "v2", text_of(key_pair("second")), "AWSCURRENT")
+    assert environment.look() is None
+    office.secrets.put(S, "v1", text_of(key_pair("first")), "AWSPREVIOUS")
+    assert environment.look() is not None
+
+
+OTHER_DOCUMENTS: dict[str, Callable[[], str]] = {
+    "another user": lambda: text_of(key_pair("second"), username="other@example.com"),
+    "another org": lambda: text_of(key_pair("second"), baseUri="https://other.my.salesforce.com"),
+    "no key": text_of,
+    "half a document": lambda: text_of(key_pair("second"))[:200],
+    "another host": lambda: text_of(key_pair("second"), baseUri="https://evil.example.com"),
+    "a list": lambda: "[]",
+}
+
+
+@pytest.mark.parametrize("text", OTHER_DOCUMENTS.values(), ids=OTHER_DOCUMENTS.keys())
+def test_a_labelled_version_that_logs_in_as_somebody_else_or_as_nobody_vouches_for_nothing(
+    office: Office, text: Callable[[], str]
+) -> None:
+    office.secrets.put(S, "other", text(), "AWSPREVIOUS")
+    for members in ({}, {"username": "other@example.com"}, {"baseUri": "https://other.my.salesforce.com"}):
+        office.put(version("second", "other", **members), a_token(office.clock))
+
+        assert office.environment().look() is None
+
+
+def test_the_token_of_a_user_whom_the_document_named_before_is_not_believed(office: Office) -> None:
+    office.put(version(), a_token(office.clock))
+    office.secrets.put(S, "v2", text_of(key_pair("first"), username="other@example.com"), "AWSCURRENT")
+    office.secrets.put(S, "v1", text_of(key_pair("first")), "AWSPREVIOUS")
+
+    assert office.environment().look() is None
+
+
+def test_another_app_of_the_same_user_is_no_reason_to_disbelieve(office: Office) -> None:
+    """As after the first of two apps took over from the other."""
+    office.secrets.put(S, "other", text_of(key_pair("second"), consumerKey="3MVG9other"), "AWSPREVIOUS")
+    office.put(version("second", "other", consumerKey="3MVG9other"), a_token(office.clock))
+
+    assert office.environment().look() is not None
+
+
+def test_where_the_labels_cannot_be_read_the_row_is_not_believed_and_nothing_fails(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.secrets.put(S, "other", text_of(key_pair("second")), "AWSPREVIOUS")
+    office.put(version("second", "other"), a_token(office.clock))
+
+    def unavailable(secret_id: str) -> SecretState:
+        raise SecretUnavailable("no answer", remedy="try again")
+
+    monkeypatch.setattr(office.secrets, "state", unavailable)
+
+    assert office.environment().look() is None
+
+
+# Another place, other words
+
+
+def test_a_row_that_was_copied_to_another_secret_is_not_believed_though_the_key_pair_is_the_same(
+    office: Office,
+) -> None:
+    office.secrets.put("another", "v1", text_of(key_pair("first")), "AWSCURRENT")
+    office.put(version(), a_token(office.clock))
+    office.table.copy(ID, arn_of("another"))
+
+    assert office.environment().look("another") is None
+    assert office.environment().look() is not None
+
+
+FORGERIES: dict[str, dict[str, Any]] = {
+    "lives longer": {"expires_at": {"N": str(NOW + 901)}},
+    "lives for a day": {"expires_at": {"N": str(NOW + 86_400)}},
+    "issued later": {"issued_at": {"N": str(NOW + 1)}},
+    "another host": {"instance_url": {"S": "https://evil.my.salesforce.com"}},
+    "another version with the same key pair": {"key_version": {"S": "v2"}},
+    "a version that never was": {"key_version": {"S": "x" * 2000}},
+    "nothing sealed": {"sealed": {"B": b""}},
+    "one byte sealed": {"sealed": {"B": b"\0"}},
+    "garbage sealed": {"sealed": {"B": bytes(range(256))}},
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES.keys())
+def test_a_row_that_was_changed_is_not_believed(office: Office, forgery: dict[str, Any]) -> None:
+    office.secrets.put(S, "v2", text_of(key_pair("first")), "AWSPREVIOUS")
+    office.put(version(), a_token(office.clock))
+    assert office.environment().look() is not None
+    office.table.forge(ID, **forgery)
+
+    assert office.environment().look() is None
+
+
+def test_the_seal_of_one_token_does_not_make_another_of_it(office: Office) -> None:
+    office.put(version(), a_token(office.clock))
+    earlier = office.table.rows()[ID]["sealed"]
+    office.clock.advance(500)
+    office.put(version(), a_token(office.clock))
+    office.table.forge(ID, sealed={"B": earlier})
+
+    assert office.environment().look() is None
+
+
+@pytest.mark.parametrize(("age", "lives"), [(899.9, True), (900.0, False), (5000.0, False)])
+def test_an_end_is_judged_on_reading_whatever_dynamodb_has_deleted(office: Office, age: float, *, lives: bool) -> None:
+    office.put(version(), a_token(office.clock))
+    office.clock.advance(age)
+
+    assert (office.environment().look() is not None) is lives
+    assert ID in office.table.rows()
+
+
+def test_that_a_row_is_not_believed_is_told_without_what_it_holds(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    office.put(version("second", "never there"), a_token(office.clock))
+    office.table.forge(ID, key_version={"S": "never there" * 100})
+
+    office.environment().look()
+
+    (line,) = caplog.records
+    assert line.levelno == logging.WARNING
+    assert "isn't believed" in line.message
+    assert line.__dict__["key_version"].startswith("never there")
+    assert len(line.__dict__["key_version"]) <= 64
+    assert "sealed" not in line.__dict__
+
+
+def test_an_old_row_is_no_news(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    office.put(version(), a_token(office.clock))
+    office.clock.advance(900)
+    office.environment().look()
+
+    assert caplog.records == []
+
+
+# Putting
+
+
+def test_what_one_shares_all_others_have(office: Office) -> None:
+    token = a_token(office.clock)
+
+    assert office.environment().shared.put(version(), token)
+    assert [office.environment().look() for _ in range(3)] == [token] * 3
+    assert office.table.rows().keys() == {ID}
+
+
+def test_an_earlier_token_is_not_put_in_place_of_a_later_one(office: Office) -> None:
+    later = a_token(office.clock, value="00D!later", expires_at=NOW + 950.0)
+    office.environment().shared.put(version(), later)
+
+    assert not office.environment().shared.put(version(), a_token(office.clock))
+    assert office.environment().look() == later
+
+
+# Where the table fails
+
+Ask = Callable[[Environment], object]
+
+
+def look(environment: Environment) -> object:
+    return environment.shared.look(ID, lambda _: None)
+
+
+def take_lease(environment: Environment) -> object:
+    return environment.shared.take_lease(ID, lambda _: None, seconds=8)
+
+
+def put(environment: Environment) -> object:
+    return environment.shared.put(version(), a_token(environment.clock))
+
+
+ASKS: list[tuple[str, Ask]] = [("GetItem", look), ("UpdateItem", take_lease), ("UpdateItem", put)]
+TROUBLES = [Refuse("AccessDeniedException"), THROTTLED, SERVER_ERROR, DropConnection(), DropConnection(True)]
+
+
+@pytest.mark.parametrize("trouble", [*TROUBLES, Garble(b"[]")], ids=str)
+@pytest.mark.parametrize(("operation", "ask"), ASKS, ids=["look", "take_lease", "put"])
+def test_a_failure_is_counted_and_told_once_and_the_table_left_alone_for_a_while(
+    office: Office, operation: str, ask: Ask, trouble: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment = office.environment()
+    office.table.aws.faults.inject(operation, trouble, times=None)
+
+    assert not ask(environment)
+    asked = len(office.table.calls())
+    for _ in range(10):
+        assert not any(ask(environment) for _, ask in ASKS)
+        office.clock.advance(TABLE_PAUSE_SECONDS / 10 - 0.01)
+
+    assert environment.failures == 1
+    assert len(office.table.calls()) == asked
+    (line,) = caplog.records
+    assert (line.levelno, line.__dict__["seconds"]) == (logging.WARNING, TABLE_PAUSE_SECONDS)
+    assert operation in line.__dict__["reason"]
+    assert "logs in itself" in line.message
+
+    office.table.aws.faults.clear()
+    office.clock.advance(0.2)
+    assert ask(environment)
+    assert environment.failures == 1
+
+
+def test_one_failure_after_the_other_is_counted_each_time(office: Office) -> None:
+    environment = office.environment()
+    office.table.aws.faults.inject("GetItem", Refuse("AccessDeniedException"), times=None)
+    for _ in range(3):
+        look(environment)
+        office.clock.advance(TABLE_PAUSE_SECONDS)
+
+    assert environment.failures == 3
+
+
+def test_a_failure_of_one_environment_is_none_of_the_others(office: Office) -> None:
+    token = a_token(office.clock)
+    office.put(version(), token)
+    environment = office.environment()
+    office.table.aws.faults.inject("GetItem", Refuse("AccessDeniedException"))
+
+    assert look(environment) is None
+    assert office.environment().look() == token
+
+
+def test_nothing_that_is_printed_of_a_failure_is_secret(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    token = a_token(office.clock)
+    office.table.aws.faults.inject("UpdateItem", Refuse("ValidationException", message=f"bad {token.value}"))
+
+    with caplog.at_level(logging.DEBUG, logger="salesforce_keypair"):
+        assert not office.environment().shared.put(version(), token)
+
+    assert token.value[20:40] not in json.dumps([str(line.__dict__) for line in caplog.records])
+    assert token.value[20:40] not in repr((token, replace(token, value="x" + token.value), office.environment().shared))
