@@ -237,7 +237,7 @@ def test_an_aws_that_does_not_answer_is_told_as_such(store: Store, operation: st
     [
         *product(("DescribeSecret", "GetSecretValue"), (HTML, b"{}", b"[]")),
         *product(("ListSecretVersionIds",), (HTML, b"[]", b'{"Versions": 5}', b'{"Versions": [{}]}')),
-        ("PutSecretValue", b"[]"),
+        *product(("PutSecretValue",), (HTML, b"{}", b"[]")),
     ],
 )
 def test_a_garbled_answer_of_aws_is_told_as_such(store: Store, operation: str, body: bytes) -> None:
@@ -253,6 +253,16 @@ def test_a_move_that_was_done_is_done_however_it_was_answered(store: Store) -> N
     store.secrets.move_label("key-pair", "mine", onto=ONE, off=None)
 
     assert store.secrets.state("key-pair").version_with("mine") == ONE
+
+
+def test_a_page_of_somebody_in_between_is_not_taken_for_a_move(store: Store) -> None:
+    """A rotation would take the pending label off a key that nobody had made current."""
+    store.aws.faults.inject("UpdateSecretVersionStage", Refuse("Maintenance", status=200))
+    error = refusal(lambda: store.secrets.move_label("key-pair", "mine", onto=ONE, off=None))
+
+    assert isinstance(error, SecretUnavailable)
+    assert error.retryable
+    assert store.secrets.state("key-pair").version_with("mine") is None
 
 
 def test_what_aws_echoes_of_a_value_is_not_shown(store: Store) -> None:

@@ -92,7 +92,7 @@ class SecretsManager:
         """Store a pending version's value; false where somebody was faster, and theirs stands."""
         given = {"RotationToken": rotation_token} if rotation_token is not None else {}
         try:
-            self._client.put_secret_value(
+            answer = self._client.put_secret_value(
                 SecretId=secret_id,
                 ClientRequestToken=version_id,
                 SecretString=text,
@@ -107,6 +107,7 @@ class SecretsManager:
             raise _unreachable("PutSecretValue", error) from error
         except _GARBLED as error:
             raise _garbled("PutSecretValue") from error
+        _check(answer, "VersionId", "PutSecretValue")
         return True
 
     def move_label(self, secret_id: str, label: str, *, onto: str | None, off: str | None) -> None:
@@ -117,10 +118,12 @@ class SecretsManager:
         if off is not None:
             moved["RemoveFromVersionId"] = off
         try:
-            _call(
+            answer = _call(
                 "UpdateSecretVersionStage",
                 lambda: self._client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, **moved),
             )
+            # A page of somebody in between isn't the promotion of a key: what follows takes its pending label off.
+            _check(answer, "ARN", "UpdateSecretVersionStage")
         except SecretUnavailable:
             # Where the answer was lost the SDK asks again, and is told that the label isn't where it was any more.
             if self.state(secret_id).version_with(label) != onto:
