@@ -146,7 +146,7 @@ class Environment:
     def look(self, secret_id: str = S) -> Token | None:
         """The token that it believes in."""
         current = self.keys.current(secret_id)
-        found = self.shared.look(arn_of(secret_id), lambda each: self.keys.labelled(secret_id, each, current))
+        found = self.shared.look(current, lambda each: self.keys.labelled(secret_id, each, current))
         assert found is not None, "the table failed"
         return found.token
 

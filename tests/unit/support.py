@@ -60,7 +60,8 @@ class FakeClock:
             self._appointments.remove(first)
             self.now = max(self.now, first[0])
             first[1]()
-        self.now = max(self.now, end)
+        # An appointment may have let time pass itself; set back, the clock is where it was set.
+        self.now = max(self.now, end) if seconds >= 0 else end
 
     def at(self, seconds: float, action: Callable[[], object]) -> None:
         """Let something else happen so many seconds from now, while whoever lets the time pass waits."""
