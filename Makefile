@@ -3,6 +3,7 @@
 UV_VERSION := 0.13.9
 SAM_VERSION := 1.170.0
 SALESFORCE_CLI_VERSION := 2.150.6
+AWS_SDK_VERSION := 3.1164.0
 NODE_VERSION := 22.23.3
 
 ARCH ?= arm64
@@ -69,11 +70,11 @@ test: $(READY) ## run the tests; all of them with coverage, or ARGS="tests/unit 
 prove: $(READY) ## stop a rotation at every remote call of every step, and see each promise hold
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal -m exhaustive
 
-test-clients: $(READY) ## drive the Salesforce CLI against the emulated org (from npm, 300 MB; skipped without Node)
-	@if found=$$(sh tests/clients/install_salesforce_cli.sh "$(CURDIR)/$(TOOLS)" $(SALESFORCE_CLI_VERSION) $(NODE_VERSION)); then \
-	    export NODE="$$(echo "$$found" | sed -n 1p)" SALESFORCE_CLI="$$(echo "$$found" | sed -n 2p)"; \
+test-clients: $(READY) ## drive the Salesforce CLI and a caller in Node (from npm, 300 MB; skipped without Node)
+	@if found=$$(sh tests/clients/install_clients.sh "$(CURDIR)/$(TOOLS)" $(SALESFORCE_CLI_VERSION) $(AWS_SDK_VERSION) $(NODE_VERSION)); then \
+	    export NODE="$$(echo "$$found" | sed -n 1p)" SALESFORCE_CLI="$$(echo "$$found" | sed -n 2p)" AWS_SDK="$$(echo "$$found" | sed -n 3p)"; \
 	    HOME="$(CURDIR)/$(TOOLS)" SF_DISABLE_TELEMETRY=true "$$NODE" "$$SALESFORCE_CLI" version && \
-	    $(PYTHON) -m pytest tests/clients/salesforce_cli.py $(ARGS); \
+	    $(PYTHON) -m pytest tests/clients/salesforce_cli.py tests/clients/node_caller.py $(ARGS); \
 	else \
 	    echo "Skipped: $$found"; \
 	fi

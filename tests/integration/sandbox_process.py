@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.sandbox.built import ROTATION, VENDOR, machine_architecture
 from tests.sandbox.running import RunningSandbox, SandboxError, find
-from tests.sandbox.world import FUNCTIONS, LAYER, ROOT
+from tests.sandbox.world import CALLERS_LAYER, FUNCTIONS, LAYER, ROOT
 from tests.template.transformed import source
 
 # Linux answers on all of 127.0.0.0/8: an address that isn't the usual loopback, and no other machine reaches it.
@@ -138,6 +138,8 @@ def fake_build(folder: Path) -> Path:
             shutil.copytree(origin, folder / name)
     template["Resources"]["KeyPairLayer"]["Metadata"]["BuildArchitecture"] = machine_architecture()
     shutil.copytree(LAYER / "salesforce_keypair", folder / "KeyPairLayer" / "python" / "salesforce_keypair")
+    callers_package = folder / "SalesforceTokenLayer" / "python" / "salesforce_token"
+    shutil.copytree(CALLERS_LAYER / "salesforce_token", callers_package)
     (folder / "template.yaml").write_text(json.dumps(template))
     return folder
 

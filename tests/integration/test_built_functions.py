@@ -31,6 +31,13 @@ def lambda_handler(event, context):
     }
 """
 
+CALLER = """
+from salesforce_token import SalesforceToken
+
+def lambda_handler(event, context):
+    SalesforceToken("nobody").get()
+"""
+
 
 @pytest.fixture(scope="module")
 def build() -> Build:
@@ -72,6 +79,16 @@ def test_a_built_function_names_its_error(world: World) -> None:
     refused = world.vend()
 
     assert refused.error_type == "InvalidSecret"
+
+
+def test_the_built_layer_for_callers_is_found_by_their_functions(build: Build, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(CALLER)
+    with LocalAws() as aws:
+        caller = aws.create_function("caller", tmp_path, layers=[build.callers_layer], timeout=30)
+        result = caller.invoke({})
+
+    assert result.error_type == "TokenUnavailable"
+    assert "nobody (ResourceNotFoundException" in str(result.error_message)
 
 
 @pytest.mark.parametrize("name", ["rotation", "vendor"])

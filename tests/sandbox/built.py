@@ -8,7 +8,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from tests.sandbox.world import FUNCTIONS, LAYER, ROOT, Code
+from tests.sandbox.world import CALLERS_LAYER, FUNCTIONS, LAYER, ROOT, Code
 
 ROTATION = "RotationFunction"
 VENDOR = "TokenVendorFunction"
@@ -18,6 +18,7 @@ LOCAL_BUILD = ROOT / ".aws-sam" / "local" / "build"
 MAKE_IT = "run `make local-build`"
 
 _PACKAGE = "salesforce_keypair"
+_CALLERS_PACKAGE = "salesforce_token"
 
 
 class NotUsable(Exception):
@@ -35,6 +36,11 @@ class Build:
     def code(self) -> Code:
         """The folders of its functions and of its layer."""
         return Code(self.folder / ROTATION, self.folder / VENDOR, self.folder / "KeyPairLayer")
+
+    @property
+    def callers_layer(self) -> Path:
+        """The folder of the layer for callers."""
+        return self.folder / "SalesforceTokenLayer"
 
     @property
     def architecture(self) -> str:
@@ -55,7 +61,7 @@ def local_build(folder: Path = LOCAL_BUILD) -> Build:
     build = Build(folder, yaml_parse(template.read_text(encoding="utf-8")))
     if build.architecture != machine_architecture():
         raise NotUsable(f"{_shown(folder)} is for {build.architecture}, not for {machine_architecture()}: {MAKE_IT}")
-    stale = _first_difference(build.code)
+    stale = _first_difference(build)
     if stale:
         raise NotUsable(f"{_shown(stale)} was changed after the build: {MAKE_IT}")
     return build
@@ -70,11 +76,13 @@ def check_runs_here() -> None:
         raise NotUsable(f"what is built for Lambda runs in Python 3.13, and this is {running}")
 
 
-def _first_difference(built: Code) -> Path | None:
+def _first_difference(build: Build) -> Path | None:
+    built = build.code
     pairs = (
         (FUNCTIONS / "rotation", built.rotation),
         (FUNCTIONS / "token_vendor", built.vendor),
         (LAYER / _PACKAGE, built.layer / "python" / _PACKAGE),
+        (CALLERS_LAYER / _CALLERS_PACKAGE, build.callers_layer / "python" / _CALLERS_PACKAGE),
     )
     for source, copy in pairs:
         for path in sorted(source.rglob("*.py")):

@@ -16,6 +16,7 @@ from tests.sandbox.org import App, EmulatedOrg, Org, OrgClock, User
 
 ROOT = Path(__file__).parents[2]
 LAYER = ROOT / "layers" / "salesforce_keypair"
+CALLERS_LAYER = ROOT / "layers" / "salesforce_token"
 FUNCTIONS = ROOT / "functions"
 
 SECRET_NAME = "salesforce/keypair"

@@ -15,10 +15,10 @@ from cfnlint.api import lint
 from tests.integration.org_client import key_pair
 from tests.sandbox.aws import Function, LocalAws
 from tests.sandbox.org import App, EmulatedOrg, Org, ThrowAwayAuthority, User
-from tests.sandbox.world import FUNCTIONS, LAYER, ROOT
+from tests.sandbox.world import CALLERS_LAYER, FUNCTIONS, LAYER
 from tests.scenarios.readme import snippets
 
-CALLERS_LAYER = ROOT / "layers" / "salesforce_token"
+ACCOUNT = "123456789012"
 REQUESTS, ERRORS, SIMPLE_SALESFORCE = range(3)
 
 
@@ -135,7 +135,7 @@ def test_an_error_that_nobody_catches_has_the_name_that_the_state_machine_waits_
 
 def findings(machine: dict[str, Any]) -> list[str]:
     """What cfn-lint has to say of a state machine."""
-    properties = {"RoleArn": "arn:aws:iam::123456789012:role/machine", "Definition": machine}
+    properties = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/machine", "Definition": machine}
     resources = {"Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}}
     template = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
     return [str(finding) for finding in lint(json.dumps(template))]
@@ -148,3 +148,14 @@ def test_the_state_machine_is_one() -> None:
     assert findings(machine) == []
     machine["States"]["ExportInvoices"]["Retry"][0]["ErrorEquals"] = "TokenUnavailable"
     assert findings(machine) != []
+
+
+def test_the_function_with_the_layer_can_be_deployed() -> None:
+    (resource,) = snippets("yaml", using="SalesforceTokenLayerArn")
+    for output, arn in {
+        "SalesforceTokenLayerArn": f"arn:aws:lambda:eu-central-1:{ACCOUNT}:layer:stack-salesforce-token:1",
+        "InvokeTokenVendorPolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/stack-InvokeTokenVendorPolicy-1ABCDEFGHIJKL",
+    }.items():
+        resource = resource.replace(f"<{output}>", arn)
+
+    assert [str(finding) for finding in lint(f"Transform: AWS::Serverless-2016-10-31\nResources:\n{resource}")] == []

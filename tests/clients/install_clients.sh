@@ -1,9 +1,10 @@
 #!/bin/sh
-# usage: install_salesforce_cli.sh FOLDER CLI_VERSION NODE_VERSION
-# Installs the Salesforce CLI from npm into FOLDER, with a Node of its own where the machine's is too old for it.
-# Prints the path of node and, on the next line, of the CLI's program; where that can't be had, the reason, and fails.
+# usage: install_clients.sh FOLDER CLI_VERSION SDK_VERSION NODE_VERSION
+# Installs the Salesforce CLI and AWS's SDK for JavaScript from npm into FOLDER, with a Node of its own where the
+# machine's is too old for them. Prints three lines: the path of node, of the CLI's program, and of the folder with
+# the SDK in its node_modules; where one of them can't be had, the reason, and fails.
 set -u
-folder=$1 cli_version=$2 node_version=$3
+folder=$1 cli_version=$2 sdk_version=$3 node_version=$4
 log=$folder/npm.log
 
 give_up() {
@@ -37,5 +38,8 @@ fi
 
 cli=$folder/salesforce-cli-$cli_version
 install "$cli" "@salesforce/cli@$cli_version" || give_up "npm can't fetch the Salesforce CLI (see $log)"
+sdk=$folder/aws-sdk-$sdk_version
+install "$sdk" "@aws-sdk/client-lambda@$sdk_version" || give_up "npm can't fetch AWS's SDK (see $log)"
 echo "$node"
 echo "$cli/node_modules/@salesforce/cli/bin/run.js"
+echo "$sdk"
