@@ -43,7 +43,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test prove test-clients lint format typecheck validate build local-build reproducible deploy spread burst bench \
+.PHONY: help setup demo test cuts prove test-clients lint format typecheck validate build local-build reproducible deploy spread burst bench \
     sandbox local-rotate local-vend local-lambda requirements count clean
 
 help: ## list the tasks
@@ -65,10 +65,13 @@ bench: $(READY) ## measure what a token costs, beside what it would cost otherwi
 	@$(PYTHON) -m tests.sandbox.bench $(ARGS)
 
 test: $(READY) ## run the tests; all of them with coverage, or ARGS="tests/unit -k name" alone
-	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),-m "not exhaustive" --cov --cov-fail-under=95)
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),-m "not exhaustive and not cuts" --cov --cov-fail-under=95)
 
-prove: $(READY) ## stop a rotation at every remote call of every step, and see each promise hold
-	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal -m exhaustive
+cuts: $(READY) ## let one trouble befall every remote call of a rotation, and see each promise hold
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal -m cuts
+
+prove: $(READY) ## try to break every promise in every way that is known (takes up to 20 minutes)
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal -m "cuts or exhaustive"
 
 test-clients: $(READY) ## drive the Salesforce CLI and a caller in Node (from npm, 300 MB; skipped without Node)
 	@if found=$$(sh tests/clients/install_clients.sh "$(CURDIR)/$(TOOLS)" $(SALESFORCE_CLI_VERSION) $(AWS_SDK_VERSION) $(NODE_VERSION)); then \

@@ -49,6 +49,28 @@ class Promises:
         self._values = now
 
 
+class InUse:
+    """The app in use and its key, which nothing may touch."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._version = stage.labelled("AWSCURRENT")
+        app = stage.world.org.app_of(self._version.document["consumerKey"])
+        assert app is not None
+        self._app = app
+        self._component = app.component()
+        self._secret = app.consumer_secret
+
+    def is_untouched(self) -> None:
+        """Element for element, the certificate included; no deploy, not even a rehearsal, has named it."""
+        assert self._app.component() == self._component
+        assert self._app.consumer_secret == self._secret
+        assert self._stage.logs_in(self._version)
+        # A zip archive has the names of its files in the clear.
+        file = f"/{self._app.full_name}.".encode()
+        assert not any(file in entry.body for entry in self._stage.world.org.log.entries(Kind.DEPLOY))
+
+
 def apps_but_certificates(stage: Stage) -> object:
     """All apps, to the last element, but for what a rotation is to change."""
 

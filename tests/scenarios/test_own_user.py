@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from salesforce_keypair.errors import InstallationRefused, InvalidSecret, KeyPairError, NotSettled, RolledBack
+from salesforce_keypair.errors import InstallationRefused, InvalidSecret, NotSettled, RolledBack
 from tests.sandbox.aws import RotationRequest
 from tests.sandbox.org import CertificateEncoding
 from tests.sandbox.org.spreading import (
@@ -20,8 +20,8 @@ from tests.sandbox.org.spreading import (
 )
 from tests.scenarios.promises import Promises
 from tests.scenarios.spreading import NobodyAfter
-from tests.scenarios.stopping import Stopped, stopped_before_call
-from tests.scenarios.support import CREATE, FINISH, SET, SHORT_WAIT, STEPS, TEST, Stage
+from tests.scenarios.support import CREATE, SET, TEST, Stage
+from tests.scenarios.wire import Stopped
 
 
 @contextmanager
@@ -140,75 +140,7 @@ def test_an_app_may_answer_its_certificate_in_any_form_or_not_at_all(
     assert stage.world.app.fingerprint == stage.version(request.version_id).fingerprint
 
 
-# Stopped on the way
-
-
-def kills(
-    step: str, spreading: Spreading, *, deployed: bool = False
-) -> Iterator[tuple[Stage, Promises, RotationRequest]]:
-    """A stage for each call of the step, in which the process ended just before that call, and one after the last.
-
-    With `deployed`, only those after the certificate was sent.
-    """
-
-    def begun(stage: Stage) -> RotationRequest:
-        stage.world.app.spreading = spreading
-        request = stage.begin()
-        stage.deliver(request, *STEPS[: STEPS.index(step)])
-        return request
-
-    def ends_as_it_does(stage: Stage, request: RotationRequest) -> None:
-        try:
-            stage.deliver(request, step)
-        except (Stopped, KeyPairError):
-            return
-
-    with own_user_stage(SHORT_WAIT) as stage, stopped_before_call(None) as made:
-        request = begun(stage)
-        until_then = len(made)
-        ends_as_it_does(stage, request)
-        calls = made[until_then:]
-    # The rehearsal is sent first.
-    sent = [number for number, call in enumerate(calls, 1) if call.endswith("/deployRequest")]
-    first = sent[1] + 1 if deployed else 1
-    assert len(calls) >= first + 2
-    for number in range(first, len(calls) + 2):
-        with own_user_stage(SHORT_WAIT) as stage:
-            promises = Promises(stage)
-            request = begun(stage)
-            with stopped_before_call(number):
-                ends_as_it_does(stage, request)
-            promises.hold()
-            yield stage, promises, request
-
-
-@pytest.mark.exhaustive
-@pytest.mark.parametrize(
-    ("step", "spreading"),
-    [(SET, OldUntil(4)), (SET, NeitherUntil(4)), (TEST, NeitherUntil(4)), (FINISH, AtOnce())],
-    ids=str,
-)
-def test_killed_anywhere_the_next_deliveries_end_the_rotation_well(step: str, spreading: Spreading) -> None:
-    for stage, promises, request in kills(step, spreading):
-        assert stage.deliver_all(request, times=2) is None
-        promises.hold()
-        assert stage.labels()["AWSCURRENT"] == request.version_id
-        assert stage.logs_in(stage.version(request.version_id))
-
-
-@pytest.mark.exhaustive
-def test_killed_while_the_old_key_alone_goes_on_the_next_deliveries_put_back() -> None:
-    for stage, promises, request in kills(SET, Never(), deployed=True):
-        old = stage.labelled("AWSCURRENT")
-
-        failure = stage.deliver_all(request, times=2)
-
-        assert isinstance(failure, NotSettled | RolledBack)
-        promises.hold()
-        assert stage.world.app.fingerprint == old.fingerprint
-        assert "AWSPENDING" not in stage.labels()
-        stage.world.app.spreading = AtOnce()
-        stage.rotate()
+# Killed after the change, while nobody is honoured
 
 
 def kill_after_the_deploy(stage: Stage) -> RotationRequest:

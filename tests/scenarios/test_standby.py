@@ -26,9 +26,8 @@ from tests.sandbox.org.spreading import (
     OldUntil,
     Spreading,
 )
-from tests.scenarios.promises import Promises
-from tests.scenarios.stopping import Stopped, stopped_before_call
-from tests.scenarios.support import CREATE, FINISH, SET, SHORT_WAIT, STEPS, TEST, Stage
+from tests.scenarios.promises import InUse, Promises
+from tests.scenarios.support import CREATE, SET, STEPS, Stage
 
 
 @contextmanager
@@ -47,28 +46,6 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
         promises = Promises(made)
         yield made
         promises.hold()
-
-
-class InUse:
-    """The app in use and its key, which nothing may touch."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._version = stage.labelled("AWSCURRENT")
-        app = stage.world.org.app_of(self._version.document["consumerKey"])
-        assert app is not None
-        self._app = app
-        self._component = app.component()
-        self._secret = app.consumer_secret
-
-    def is_untouched(self) -> None:
-        """Element for element, the certificate included; no deploy, not even a rehearsal, has named it."""
-        assert self._app.component() == self._component
-        assert self._app.consumer_secret == self._secret
-        assert self._stage.logs_in(self._version)
-        # A zip archive has the names of its files in the clear.
-        file = f"/{self._app.full_name}.".encode()
-        assert not any(file in entry.body for entry in self._stage.world.org.log.entries(Kind.DEPLOY))
 
 
 def test_the_two_apps_change_places(stage: Stage) -> None:
@@ -174,62 +151,7 @@ def test_document_of_standby_that_are_not_known_here_are_kept(stage: Stage) -> N
         assert new["standby"]["owner"] == {"team": [1, None]}
 
 
-# Interrupted and failed ones
-
-
-@pytest.mark.exhaustive
-@pytest.mark.parametrize(
-    ("step", "spreading"),
-    [(SET, OldUntil(4)), (TEST, NeitherUntil(4)), (FINISH, AtOnce())],
-    ids=str,
-)
-def test_killed_anywhere_the_next_deliveries_end_the_rotation_well(step: str, spreading: Spreading) -> None:
-    for stage, promises, request, in_use in kills(step, spreading):
-        promises.hold()
-        in_use.is_untouched()
-        assert stage.deliver_all(request, times=2) is None
-        promises.hold()
-        in_use.is_untouched()
-        assert stage.labels()["AWSCURRENT"] == request.version_id
-
-
-@pytest.mark.exhaustive
-@pytest.mark.parametrize("step", [SET, TEST])
-def test_killed_anywhere_and_given_up_the_next_rotation_succeeds(step: str) -> None:
-    for stage, promises, request, in_use in kills(step, AtOnce()):
-        stage.move_label("AWSPENDING", off=request.version_id)
-
-        successor = stage.rotate()
-
-        promises.hold()
-        in_use.is_untouched()
-        assert stage.labels()["AWSCURRENT"] == successor.version_id
-
-
-def kills(step: str, spreading: Spreading) -> Iterator[tuple[Stage, Promises, RotationRequest, InUse]]:
-    """A stage for each call of the step, in which the process ended just before it, and one after the last call."""
-
-    def begun(stage: Stage) -> RotationRequest:
-        stage.world.standby.spreading = spreading
-        request = stage.begin()
-        stage.deliver(request, *STEPS[: STEPS.index(step)])
-        return request
-
-    with two_apps_stage(SHORT_WAIT) as stage:
-        request = begun(stage)
-        with stopped_before_call(None) as made:
-            stage.deliver(request, step)
-    assert len(made) >= 3
-    for number in range(1, len(made) + 2):
-        with two_apps_stage(SHORT_WAIT) as stage:
-            promises, in_use = Promises(stage), InUse(stage)
-            request = begun(stage)
-            with stopped_before_call(number):
-                try:
-                    stage.deliver(request, step)
-                except Stopped:
-                    assert number <= len(made)
-            yield stage, promises, request, in_use
+# Failed ones
 
 
 @pytest.mark.parametrize("old_goes_on", [True, False])
