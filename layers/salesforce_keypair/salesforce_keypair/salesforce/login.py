@@ -1,5 +1,6 @@
 """Logging in: an assertion or a client secret becomes a session, and a session is seen to work."""
 
+import re
 import uuid
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -34,6 +35,10 @@ MAX_SESSION_SECONDS = 86_400.0
 _NEW_DOMAIN = "set baseUri to the org's present My Domain; it may have been renamed"
 _END_OF_TIME = 253_402_300_800.0  # the year 10000
 _REFUSING = frozenset({400, 401, 403})
+# What fits an Authorization header; a server takes no longer one.
+_TOKEN = re.compile(r"[!-~]{1,16000}")
+_SCHEME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 _ID_LENGTH = 15  # the case-sensitive part; the 18-character form adds a checksum
 
 
@@ -159,12 +164,13 @@ class SalesforceLogin:
             raise _no_token(answer, grant=grant, who=who, sent=sent)
         reply = _json_of(answer, what="the token endpoint")
         access_token, instance_url, identity = (_text(reply, name) for name in ("access_token", "instance_url", "id"))
-        if not access_token.isascii() or not access_token.isprintable() or " " in access_token:
+        token_type = reply.get("token_type") or "Bearer"
+        if not _TOKEN.fullmatch(access_token) or not isinstance(token_type, str) or not _SCHEME.fullmatch(token_type):
             raise _garbled("the token endpoint")
         org_id, user_id = _identity_of(identity)
         return Session(
             access_token=access_token,
-            token_type=str(reply.get("token_type") or "Bearer"),
+            token_type=token_type,
             instance=self._hosts.origin(instance_url, what="instance_url in the token reply"),
             org_id=org_id,
             user_id=user_id,
@@ -251,7 +257,7 @@ def _identity_of(url: str) -> tuple[str, str]:
         parts = urlsplit(url).path.split("/")
     except ValueError:
         parts = []
-    if len(parts) < 3 or parts[-3] != "id" or not all(part.isalnum() and len(part) in (15, 18) for part in parts[-2:]):
+    if len(parts) < 3 or parts[-3] != "id" or not all(_ID.fullmatch(part) for part in parts[-2:]):
         raise _garbled("the identity URL")
     return parts[-2], parts[-1]
 
