@@ -6,11 +6,22 @@ of the secret that was refused, because a corrected document deserves a login of
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 from salesforce_keypair.credential import VersionedKey
 from salesforce_keypair.json_text import parse_json
 from salesforce_keypair.sealing import NotSealed, seal, unseal
 from salesforce_keypair.standing_back import Refusal
+
+_NUMBER = (int, float)
+_MEMBERS: dict[str, type | tuple[type, ...]] = {
+    "code": str,
+    "what": str,
+    "remedy": str,
+    "retryable": bool,
+    "until": _NUMBER,
+    "settling_since": (*_NUMBER, type(None)),
+}
 
 
 def sealed_refusal(key: VersionedKey, refusal: Refusal) -> bytes:
@@ -21,9 +32,19 @@ def sealed_refusal(key: VersionedKey, refusal: Refusal) -> bytes:
 def unsealed_refusal(key: VersionedKey, sealed: bytes) -> Refusal | None:
     """The refusal; none where it wasn't sealed with this key."""
     try:
-        return Refusal(**parse_json(unseal(key.private_key, sealed, context=_context(key))))
-    except (NotSealed, ValueError, TypeError):
+        content = parse_json(unseal(key.private_key, sealed, context=_context(key)))
+    except (NotSealed, ValueError):
         return None
+    return Refusal(**content) if _is_ours(content) else None
+
+
+def _is_ours(content: Any) -> bool:
+    """Whether this version of the program can take what was sealed for a refusal; one sealed by another may differ."""
+    return (
+        isinstance(content, dict)
+        and content.keys() == _MEMBERS.keys()
+        and all(isinstance(content[name], each) for name, each in _MEMBERS.items())
+    )
 
 
 def _context(key: VersionedKey) -> list[str | int]:
