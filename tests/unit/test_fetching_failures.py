@@ -8,9 +8,8 @@ from salesforce_keypair.shared_tokens import TABLE_PAUSE_SECONDS
 from salesforce_keypair.token_cache import NO_GAIN_SECONDS
 from tests.integration.org_client import key_pair
 from tests.sandbox.aws import DropConnection, Garble, Refuse
-from tests.sandbox.aws.faults import THROTTLED, Disturbance
-from tests.unit.sharing import BROUGHT, ID, NOW, Office, S, a_token, version
-from tests.unit.support import text_of
+from tests.sandbox.aws.faults import Disturbance
+from tests.unit.sharing import BROUGHT, NOW, Office, a_token, version
 
 CONFIG_REFUSAL = LoginRefused("audience is invalid", remedy="correct it")
 
@@ -159,17 +158,17 @@ def test_while_a_refusal_holds_neither_the_org_nor_the_table_is_asked_at_each_re
     assert len(office.secrets.calls) - before[1] <= 3
 
 
-def test_a_token_that_another_got_ends_the_standing_back(office: Office) -> None:
-    refused = office.environment()
+def test_a_token_that_is_there_after_all_ends_the_standing_back(office: Office) -> None:
+    """As where a rotation left one."""
+    environment = office.environment()
     office.login.error = CONFIG_REFUSAL
-    refused.error()
-    office.login.error = None
+    environment.error()
     token = a_token(office.clock)
-    office.environment().shared.put(version(), token)
-    refused.error()
+    office.put(version(), token)
+    environment.error()
     office.clock.advance(1.0)
 
-    fetched = refused.vend()
+    fetched = environment.vend()
 
     assert (fetched.source, fetched.token.value) == (Source.SHARED, token.value)
 

@@ -10,7 +10,7 @@ import pytest
 
 from salesforce_keypair.errors import SecretUnavailable
 from salesforce_keypair.secret_store import SecretState
-from salesforce_keypair.shared_tokens import TABLE_PAUSE_SECONDS
+from salesforce_keypair.shared_tokens import TABLE_PAUSE_SECONDS, Shared
 from tests.integration.org_client import key_pair
 from tests.sandbox.aws import SERVER_ERROR, THROTTLED, DropConnection, Garble, Refuse
 from tests.unit.sharing import ID, NOW, Environment, Office, S, a_token, version
@@ -157,6 +157,14 @@ def test_an_end_is_judged_on_reading_whatever_dynamodb_has_deleted(office: Offic
     assert ID in office.table.rows()
 
 
+@pytest.mark.parametrize(("ahead", "believed"), [(59.0, True), (61.0, False), (100_000.0, False)])
+def test_a_token_from_the_future_is_not_believed(office: Office, ahead: float, *, believed: bool) -> None:
+    """Counted by a clock that is ahead, it would be served after its end."""
+    office.put(version(), a_token(office.clock, issued_at=NOW + ahead, expires_at=NOW + ahead + 900))
+
+    assert (office.environment().look() is not None) is believed
+
+
 def test_that_a_row_is_not_believed_is_told_without_what_it_holds(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -248,16 +256,26 @@ def test_a_failure_is_counted_and_told_once_and_the_table_left_alone_for_a_while
     assert environment.failures == 1
 
 
-@pytest.mark.parametrize(("operation", "ask"), ASKS, ids=["look", "take_lease", "put"])
-def test_a_busy_table_is_no_failure(office: Office, operation: str, ask: Ask) -> None:
+@pytest.mark.parametrize("busy", [THROTTLED, Refuse("ProvisionedThroughputExceededException")], ids=str)
+def test_a_table_that_is_busy_has_not_failed_and_is_asked_again(office: Office, busy: Refuse) -> None:
     environment = office.environment()
-    office.table.aws.faults.inject(operation, THROTTLED, times=None)
-
-    ask(environment)
+    for operation, ask in ASKS:
+        office.table.aws.faults.inject(operation, busy, times=2)
+        found = ask(environment)
+        assert found in (None, False) or (isinstance(found, Shared) and found.token is None)
+        assert office.table.aws.faults.unspent == 0
+        assert ask(environment)
 
     assert environment.failures == 0
-    office.table.aws.faults.clear()
-    assert ask(environment)
+
+
+def test_where_reading_is_busy_somebody_is_taken_to_be_logging_in(office: Office) -> None:
+    office.table.aws.faults.inject("GetItem", THROTTLED, times=2)
+
+    found = office.environment().shared.look(version(), lambda _: None)
+
+    assert isinstance(found, Shared)
+    assert NOW < found.leased_until <= NOW + 1
 
 
 def test_one_failure_after_the_other_is_counted_each_time(office: Office) -> None:
