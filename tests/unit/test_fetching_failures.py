@@ -6,7 +6,6 @@ from salesforce_keypair.errors import KeyPairError, LoginRefused, LoginThrottled
 from salesforce_keypair.fetching import FORCED_SECONDS, Source
 from salesforce_keypair.shared_tokens import TABLE_PAUSE_SECONDS
 from salesforce_keypair.token_cache import NO_GAIN_SECONDS
-from tests.integration.org_client import key_pair
 from tests.sandbox.aws import DropConnection, Garble, Refuse
 from tests.sandbox.aws.faults import Disturbance
 from tests.unit.sharing import BROUGHT, NOW, Office, a_token, version
@@ -173,38 +172,6 @@ def test_a_token_that_is_there_after_all_ends_the_standing_back(office: Office) 
     assert (fetched.source, fetched.token.value) == (Source.SHARED, token.value)
 
 
-def test_a_refused_login_is_told_to_all_environments(office: Office) -> None:
-    office.login.error = CONFIG_REFUSAL
-    first = office.environment().error()
-    office.login.error = None
-
-    told = [office.environment().error() for _ in range(3)]
-
-    assert {(type(error), str(error)) for error in told} == {(type(first), str(first))}
-    assert office.login.asked == ["first"]
-    office.clock.advance(60.0)
-    assert office.environment().vend().source is Source.FRESH
-
-
-def test_a_refusal_holds_for_the_version_that_was_refused_alone(office: Office) -> None:
-    office.login.error = CONFIG_REFUSAL
-    office.environment().error()
-    office.login.error = None
-    office.secrets.put(S, "v2", text_of(key_pair("second")), "AWSCURRENT")
-
-    assert office.environment().vend().source is Source.FRESH
-
-
-def test_a_forged_refusal_keeps_nobody_from_a_token(office: Office) -> None:
-    office.login.error = CONFIG_REFUSAL
-    office.environment().error()
-    office.login.error = None
-    sealed = office.table.rows()[ID]["refusal"]
-    for forged in (b"", sealed[:-1], sealed[:20] + bytes([sealed[20] ^ 1]) + sealed[21:]):
-        office.table.forge(ID, refusal={"B": forged})
-        assert office.environment().vend().source in (Source.FRESH, Source.SHARED)
-
-
 # A table that fails
 
 
@@ -281,12 +248,3 @@ def test_once_the_table_answers_again_tokens_are_shared_again(office: Office) ->
 
     assert other.source is Source.FRESH
     assert (taken.source, office.logins) == (Source.SHARED, 3)
-
-
-def test_a_rush_on_the_table_is_none_on_salesforce(office: Office) -> None:
-    office.table.aws.faults.inject("GetItem", THROTTLED, times=8)
-    holder = office.hold_lease()
-    office.clock.at(1.5, lambda: office.bring(holder))
-
-    assert office.environment().vend().source is Source.SHARED
-    assert office.login.asked == []
