@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qs, unquote_plus
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -65,11 +65,44 @@ def know_the_world(world: World) -> Searcher:
         for assertion in parse_qs(entry.body.decode()).get("assertion", []):
             know_assertion(searcher, assertion)
     for session in world.org.sessions.live(world.org.clock.now()):
-        searcher.know("access token", session.token)
+        know_token(searcher, session.token)
     for rotation in world.aws.secrets_manager.rotations(world.secret_arn):
         if rotation.request.rotation_token is not None:
             searcher.know("rotation token", rotation.request.rotation_token)
     return searcher
+
+
+def know_token(searcher: Searcher, token: str) -> None:
+    """An access token, also as a table or a request might hold it."""
+    content = token.encode()
+    encoded = list(_base64_after(content, 0))
+    urlsafe = [text.replace("+", "-").replace("/", "_") for text in encoded]
+    utf_16 = token.encode("utf-16-le").decode("latin-1")
+    searcher.know("access token", token, content.hex(), utf_16, *encoded, *urlsafe)
+
+
+def readings(held: object) -> Iterator[str]:
+    """All that a row, a request or whatever else holds, as text; bytes in each way in which somebody may read them."""
+    match held:
+        case str():
+            yield held
+            try:
+                yield from readings(base64.b64decode(held, validate=True))
+            except ValueError:
+                return
+        case bytes():
+            yield held.decode("latin-1")
+            yield held.hex()
+            yield base64.b64encode(held).decode()
+        case Mapping():
+            for name, value in held.items():
+                yield from readings(name)
+                yield from readings(value)
+        case list() | tuple() | set() | frozenset():
+            for value in held:
+                yield from readings(value)
+        case _:
+            yield repr(held)
 
 
 def know_assertion(searcher: Searcher, assertion: str) -> None:
