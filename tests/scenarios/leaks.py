@@ -105,6 +105,11 @@ def readings(held: object) -> Iterator[str]:
             yield repr(held)
 
 
+def found_in(searcher: Searcher, *held: object) -> set[str]:
+    """The kinds of secrets of which rows or requests hold a piece, however it is written down."""
+    return {kind for text in readings(held) for kind in searcher.find(text)}
+
+
 def know_assertion(searcher: Searcher, assertion: str) -> None:
     """An assertion without its header, which is the same for all the world."""
     searcher.know("assertion", assertion.partition(".")[2])

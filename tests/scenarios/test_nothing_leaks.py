@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote_plus
 
 import jwt
@@ -15,7 +16,7 @@ from tests.sandbox.aws import Outcome, Refuse, RotationPolicy
 from tests.sandbox.org import Kind, Refusal, faults
 from tests.sandbox.org.spreading import AtOnce, Never
 from tests.sandbox.world import Timing, World
-from tests.scenarios.leaks import Searcher, know_assertion, know_the_world
+from tests.scenarios.leaks import Searcher, found_in, know_assertion, know_the_world, know_token
 from tests.scenarios.support import document_of, event
 
 LOUD = {
@@ -34,9 +35,13 @@ def test_nothing_secret_is_printed_whatever_happens_and_however_loud_the_loggers
     (tmp_path / "sitecustomize.py").write_text(ROOT_AT_DEBUG)
     policy = RotationPolicy(repeats=1, pause_seconds=0.05, hand_out_tokens=True)
     environment = LOUD | {"PYTHONPATH": str(tmp_path)}
-    with World(timing=Timing(settling=1.5), rotation_policy=policy, extra_environment=environment) as world:
+    with World(
+        timing=Timing(settling=1.5), rotation_policy=policy, extra_environment=environment, shared_tokens=True
+    ) as world:
         play_everything(world)
 
+        rows = world.table_rows()
+        requests = [call.parameters for call in world.aws.calls() if call.service == "dynamodb"]
         searcher = know_the_world(world)
         printed = world.rotation.output() + world.vendor.output()
         told = "".join(
@@ -47,8 +52,11 @@ def test_nothing_secret_is_printed_whatever_happens_and_however_loud_the_loggers
     assert "NotSettled" in told
     assert searcher.find(printed) == set()
     assert searcher.find(told) == set()
+    assert found_in(searcher, rows, requests) == set()
     # The searcher had something to look for.
     assert searcher.kinds == {"private key", "consumer secret", "assertion", "access token", "rotation token"}
+    assert [row["id"] for row in rows] == [world.secret_arn]
+    assert any(":sealed" in request.get("ExpressionAttributeValues", {}) for request in requests)
 
 
 def play_everything(world: World) -> None:
@@ -73,6 +81,11 @@ def play_everything(world: World) -> None:
     assert world.rotate() is Outcome.GAVE_UP
     world.app.spreading = AtOnce()
 
+    world.vendor.recycle()
+    token = world.vend().value["access_token"]
+    world.aws.faults.inject("UpdateItem", Refuse("ValidationException", message=f"no {token}"), caller="token-vendor")
+    assert not world.vend(force_refresh=True).failed
+
     current = world.version_with("AWSCURRENT")
     assert current is not None
     assert current.document is not None
@@ -96,7 +109,7 @@ def searcher() -> Searcher:
     made = Searcher()
     made.know_key(key_pair().key)
     made.know("consumer secret", SECRET)
-    made.know("access token", TOKEN)
+    know_token(made, TOKEN)
     made.know("rotation token", ROTATION_TOKEN)
     know_assertion(made, ASSERTION)
     return made
@@ -131,6 +144,10 @@ PLANTED: dict[str, tuple[str, Callable[[], str]]] = {
     "consumer secret in JSON": ("consumer secret", lambda: json.dumps({"consumerSecret": SECRET}).replace("/", "\\/")),
     "token": ("access token", lambda: TOKEN),
     "header": ("access token", lambda: f"Authorization: Bearer {TOKEN}"),
+    "token in hex": ("access token", lambda: TOKEN.encode().hex()),
+    "token in base64": ("access token", lambda: base64.b64encode(TOKEN.encode()).decode()),
+    "token in base64 of more": ("access token", lambda: base64.urlsafe_b64encode(b"x" + TOKEN.encode()).decode()),
+    "token in UTF-16": ("access token", lambda: TOKEN.encode("utf-16-be").decode("latin-1")),
     "end of a token": ("access token", lambda: TOKEN[-30:]),
     "rotation token": ("rotation token", lambda: f"'RotationToken': '{ROTATION_TOKEN}'"),
 }
@@ -139,6 +156,22 @@ PLANTED: dict[str, tuple[str, Callable[[], str]]] = {
 @pytest.mark.parametrize(("kind", "planted"), PLANTED.values(), ids=PLANTED.keys())
 def test_the_searcher_finds(searcher: Searcher, kind: str, planted: Callable[[], str]) -> None:
     assert searcher.find(f'{{"level": "DEBUG", "message": "before {planted()} after"}}') == {kind}
+
+
+PLACES: dict[str, Callable[[bytes], object]] = {
+    "bytes": lambda token: {"sealed": token},
+    "text in base64": lambda token: [{"B": base64.b64encode(b"xy" + token).decode()}],
+    "base64 in bytes": lambda token: {"sealed": base64.b64encode(token)},
+    "hex in bytes": lambda token: (token.hex().encode(),),
+    "UTF-16 in bytes": lambda token: {token.decode().encode("utf-16-le")},
+    "a name": lambda token: {token.decode(): 1},
+    "a value's text": lambda token: {"n": SimpleNamespace(held=token.decode())},
+}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
+def test_the_searcher_finds_a_token_in_a_row_as(searcher: Searcher, place: Callable[[bytes], object]) -> None:
+    assert found_in(searcher, {"rows": [{"id": "x"}, place(TOKEN.encode())]}) == {"access token"}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.integration.org_client import key_pair
 from tests.sandbox.aws import DropConnection, Refuse
 from tests.sandbox.org import Kind, faults
 from tests.scenarios.handlers import Handler, loaded, logged_in, metrics_in
-from tests.scenarios.leaks import know_the_world, readings
+from tests.scenarios.leaks import found_in, know_the_world
 from tests.scenarios.stopping import Stopped, stopped_before_call
 from tests.scenarios.support import SET, STEPS, Stage, document_of, event, step_event
 from tests.scenarios.vendors import Vendor
@@ -272,8 +272,7 @@ def test_the_table_and_all_that_is_sent_to_it_and_printed_hold_no_secret_in_any_
     assert len(requests) >= 15
     assert any("refusal" in row for held in rows for row in held)
     assert "access token" in searcher.kinds
-    for what in (rows, requests):
-        assert set().union(*(searcher.find(text) for text in readings(what))) == set()
+    assert found_in(searcher, rows, requests) == set()
     logged = str([record.__dict__ for record in caplog.records if record.name.startswith("salesforce_keypair")])
     for text in (printed, logged, *told, repr(fetched)):
         assert searcher.find(text) == set()
