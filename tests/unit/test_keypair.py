@@ -133,6 +133,21 @@ def test_a_private_key_that_cannot_be_used_says_why_and_is_not_quoted(case: str)
     assert len(text) < 8 or text[-100:] not in str(caught.value)
 
 
+@pytest.mark.parametrize("read", [Certificate.parse, lambda text: PrivateKey.parse(text, checked=False)])
+@pytest.mark.parametrize("broken", ["-----\n", "-----END", "PRIVATE KEY-----\n-----BEGIN"])
+def test_a_pem_whose_marks_are_nearly_right_is_not_quoted_by_what_the_error_came_from(
+    read: Callable[[str], object], broken: str
+) -> None:
+    pair = key_pair()
+    text = (pair.private_pem + pair.pem).replace(broken, broken[1:], 1)
+
+    with pytest.raises(UnusableKey) as refused:
+        read(text)
+
+    assert refused.value.__cause__ is None
+    assert refused.value.__context__ is None, "the parser quotes what stands between the marks"
+
+
 def test_the_numbers_of_a_key_that_was_checked_before_are_not_checked_again() -> None:
     assert PrivateKey.parse(mangled_key(), checked=False).rsa_key.key_size == 2048
 

@@ -96,10 +96,9 @@ class PrivateKey:
         pem = _pem_of(text)
         if b"ENCRYPTED" in pem:
             raise UnusableKey("it is an encrypted PEM, whose passphrase nothing here knows; decrypt it first")
-        try:
-            key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=not checked)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise UnusableKey("it isn't a private key in PKCS#8 or PKCS#1 PEM, or the base64 of that") from error
+        key = _load_private_key(pem, checked=checked)
+        if key is None:
+            raise UnusableKey("it isn't a private key in PKCS#8 or PKCS#1 PEM, or the base64 of that")
         if not isinstance(key, rsa.RSAPrivateKey):
             raise UnusableKey("it isn't an RSA key, and Salesforce takes RSA only")
         if key.key_size < MIN_BITS:
@@ -157,16 +156,36 @@ def _pem_of(text: str) -> bytes:
     return decoded
 
 
+def _load_private_key(pem: bytes, *, checked: bool) -> object | None:
+    """The key in a PEM, whatever its kind; none where it can't be read.
+
+    What the parser says of a PEM whose marks are nearly right quotes all that stands between them, so nothing of it
+    goes on, not as a cause either.
+    """
+    try:
+        return serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=not checked)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+
+
 def _load_certificate(text: str) -> x509.Certificate:
     stripped = text.strip()
     content = _pem_of(stripped) if stripped.startswith("-----BEGIN ") else _base64(stripped)
     if content is None:
         raise UnusableKey("it is neither PEM nor base64")
+    certificate = _x509(content)
+    if certificate is None:
+        raise UnusableKey("it isn't an X.509 certificate")
+    return certificate
+
+
+def _x509(content: bytes) -> x509.Certificate | None:
+    """The certificate in PEM or DER, if it is one; without the parser's words, for a key may stand in its place."""
     is_pem = content.lstrip().startswith(b"-----BEGIN ")
     try:
         return x509.load_pem_x509_certificate(content) if is_pem else x509.load_der_x509_certificate(content)
-    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
-        raise UnusableKey("it isn't an X.509 certificate") from error
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
+        return None
 
 
 def _base64(text: str) -> bytes | None:
