@@ -16,9 +16,9 @@ from tests.sandbox.aws import DropConnection, Refuse
 from tests.sandbox.org import Kind, faults
 from tests.scenarios.handlers import Handler, loaded, logged_in, metrics_in
 from tests.scenarios.leaks import found_in, know_the_world
-from tests.scenarios.stopping import Stopped, stopped_before_call
 from tests.scenarios.support import SET, STEPS, Stage, document_of, event, step_event
 from tests.scenarios.vendors import Vendor
+from tests.scenarios.wire import Stopped, Wire, killed_before
 
 
 @pytest.fixture
@@ -182,9 +182,10 @@ def test_while_the_pending_key_alone_is_honoured_its_token_is_shared(stage: Stag
 def calls_of_a_cold_vendor() -> list[str]:
     with Stage(shared_tokens=True) as stage:
         stage.install_key()
-        with stopped_before_call(None) as made:
+        wire = Wire(stage.clock)
+        with wire.strung_up():
             Vendor(stage).vend()
-    return made
+    return wire.made
 
 
 def test_wherever_the_one_that_logs_in_is_killed_the_next_one_takes_over_within_its_lease() -> None:
@@ -194,7 +195,9 @@ def test_wherever_the_one_that_logs_in_is_killed_the_next_one_takes_over_within_
     for number in range(1, len(calls) + 2):
         with Stage(shared_tokens=True) as stage:
             stage.install_key()
-            with stopped_before_call(number):
+            wire = Wire(stage.clock)
+            wire.befall({number: killed_before})
+            with wire.strung_up():
                 try:
                     Vendor(stage).vend()
                 except Stopped:
