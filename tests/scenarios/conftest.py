@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from botocore.config import Config
 
+from salesforce_keypair.wiring import aws
 from tests.scenarios.promises import Promises
 from tests.scenarios.support import Stage
 
@@ -22,3 +24,10 @@ def running(stage: Stage) -> Iterator[Stage]:
     promises = Promises(stage)
     yield stage
     promises.hold()
+
+
+@pytest.fixture
+def patient_with_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine's answers come late, and that is no failure of DynamoDB."""
+    patient = Config(connect_timeout=20, read_timeout=20)
+    monkeypatch.setattr(aws, "_TABLE_CONFIG", aws._TABLE_CONFIG.merge(patient))

@@ -15,7 +15,6 @@ from typing import Any, Self
 import boto3
 import botocore.endpoint
 import pytest
-from botocore.config import Config
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -25,7 +24,6 @@ from salesforce_keypair.rotation import Rotation
 from salesforce_keypair.rotation_request import RotationRequest
 from salesforce_keypair.settings import Settings
 from salesforce_keypair.timing import Deadline
-from salesforce_keypair.wiring import aws
 from salesforce_keypair.wiring.rotation import build_rotation
 from tests.integration.org_client import Client, Pair, key_pair
 from tests.sandbox.aws import RotationPolicy
@@ -168,8 +166,6 @@ class Stage:
         patch.setattr(boto3, "DEFAULT_SESSION", _aws_session(self.variables["AWS_ACCESS_KEY_ID"]))
         # Its pauses between two tries of a call.
         patch.setattr(botocore.endpoint, "time", self.clock)
-        # A busy machine's answers may come late; that is no failure here.
-        patch.setattr(aws, "_TABLE_CONFIG", aws._TABLE_CONFIG.merge(Config(connect_timeout=20, read_timeout=20)))
         share_keys(patch)
 
     def restart(self) -> None:

@@ -3,7 +3,7 @@
 import logging
 import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -14,11 +14,14 @@ from salesforce_keypair.fetching import LEASE_SECONDS, Fetched, Source
 from tests.integration.org_client import key_pair
 from tests.sandbox.aws import DropConnection, Refuse
 from tests.sandbox.org import Kind, faults
+from tests.scenarios.cutting import TROUBLES
 from tests.scenarios.handlers import Handler, loaded, logged_in, metrics_in
 from tests.scenarios.leaks import found_in, know_the_world
 from tests.scenarios.support import SET, STEPS, Stage, document_of, event, step_event
 from tests.scenarios.vendors import Vendor
-from tests.scenarios.wire import Stopped, Wire, killed_before
+from tests.scenarios.wire import Stopped, Wire
+
+pytestmark = pytest.mark.usefixtures("patient_with_the_table")
 
 
 @pytest.fixture
@@ -179,37 +182,31 @@ def test_while_the_pending_key_alone_is_honoured_its_token_is_shared(stage: Stag
 # An environment ends in the middle
 
 
-def calls_of_a_cold_vendor() -> list[str]:
-    with Stage(shared_tokens=True) as stage:
-        stage.install_key()
-        wire = Wire(stage.clock)
-        with wire.strung_up():
+@pytest.mark.parametrize("trouble", ["killed before", "killed after", "reset after", "server error", "web page"])
+def test_whatever_befalls_the_one_that_logs_in_the_next_one_takes_over_within_its_lease(
+    stage: Stage, trouble: str
+) -> None:
+    wire = Wire(stage.clock)
+    with wire.strung_up():
+        Vendor(stage).vend()
+    calls = len(wire.made)
+    assert calls >= 5
+
+    for number in range(1, calls + 1):
+        stage.clock.advance(900)
+        began, wire = logins(stage), Wire(stage.clock)
+        wire.befall({number: TROUBLES[trouble]})
+        with wire.strung_up(), suppress(Stopped, KeyPairError):
             Vendor(stage).vend()
-    return wire.made
+        assert wire.befallen
+        since = stage.clock.time()
 
+        found = [Vendor(stage).vend() for _ in range(2)]
 
-def test_wherever_the_one_that_logs_in_is_killed_the_next_one_takes_over_within_its_lease() -> None:
-    calls = calls_of_a_cold_vendor()
-    assert len(calls) >= 5
-
-    for number in range(1, len(calls) + 2):
-        with Stage(shared_tokens=True) as stage:
-            stage.install_key()
-            wire = Wire(stage.clock)
-            wire.befall({number: killed_before})
-            with wire.strung_up():
-                try:
-                    Vendor(stage).vend()
-                except Stopped:
-                    assert number <= len(calls)
-            killed_at = stage.clock.time()
-
-            found = [Vendor(stage).vend() for _ in range(2)]
-
-            assert len({each.token.value for each in found}) == 1, calls
-            assert stage.outsider.liveness(found[0].token.value).status_code == 200
-            assert stage.clock.time() - killed_at <= LEASE_SECONDS + 1.5
-            assert logins(stage) <= 2
+        assert len({each.token.value for each in found}) == 1, wire.befallen
+        assert stage.outsider.liveness(found[0].token.value).status_code == 200
+        assert stage.clock.time() - since <= LEASE_SECONDS + 1.5, wire.befallen
+        assert logins(stage) - began <= 2, wire.befallen
 
 
 @pytest.mark.parametrize("after_effect", [False, True])

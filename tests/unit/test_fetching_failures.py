@@ -6,7 +6,7 @@ from salesforce_keypair.errors import KeyPairError, LoginRefused, LoginThrottled
 from salesforce_keypair.fetching import FORCED_SECONDS, Source
 from salesforce_keypair.shared_tokens import TABLE_PAUSE_SECONDS
 from salesforce_keypair.token_cache import NO_GAIN_SECONDS
-from tests.sandbox.aws import DropConnection, Garble, Refuse
+from tests.sandbox.aws import THROTTLED, DropConnection, Garble, Refuse
 from tests.sandbox.aws.faults import Disturbance
 from tests.unit.sharing import BROUGHT, NOW, Office, a_token, version
 
@@ -248,3 +248,23 @@ def test_once_the_table_answers_again_tokens_are_shared_again(office: Office) ->
 
     assert other.source is Source.FRESH
     assert (taken.source, office.logins) == (Source.SHARED, 3)
+
+
+def test_a_rush_on_the_table_is_none_on_salesforce(office: Office) -> None:
+    office.table.aws.faults.inject("GetItem", THROTTLED, times=8)
+    holder = office.hold_lease()
+    office.clock.at(1.5, lambda: office.bring(holder))
+    environment = office.environment()
+
+    assert environment.vend().source is Source.SHARED
+    assert (office.logins, environment.failures) == (0, 0)
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
+def test_a_table_that_stays_busy_fails_nobody(office: Office, operation: str) -> None:
+    office.table.aws.faults.inject(operation, THROTTLED, times=None)
+    environment = office.environment()
+
+    assert environment.vend(seconds=10).source is Source.FRESH
+    assert office.clock.time() - NOW < 10
+    assert environment.failures == 0
