@@ -26,7 +26,7 @@ class Promises:
         """Check all of them; what a failed assertion names is the promise that was broken."""
         self._some_labelled_version_logs_in()
         self._current_is_proved()
-        self._material_stays()
+        self.material_stays()
         assert apps_but_certificates(self._stage) == self._apps, "something but a certificate changed in an app"
 
     def _some_labelled_version_logs_in(self) -> None:
@@ -42,7 +42,8 @@ class Promises:
             return
         assert has_logged_in(self._stage, current), "AWSCURRENT was never seen to log in"
 
-    def _material_stays(self) -> None:
+    def material_stays(self) -> None:
+        """The third promise alone."""
         now = _values(self._stage)
         for version_id, text in self._values.items():
             assert now.get(version_id) == text, f"the material under {version_id} changed"

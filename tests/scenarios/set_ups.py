@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tests.sandbox.org import CertificateEncoding
 from tests.sandbox.org.spreading import NeitherUntil, Never, OldUntil
@@ -15,7 +15,7 @@ class SetUp:
     """A world before a rotation. `heeded` says whether Salesforce ever honours the new certificate."""
 
     name: str
-    arrange: Callable[[Stage], None] = field(repr=False)
+    arrange: Callable[[Stage], None]
     shared_tokens: bool = False
     connected_apps: bool = False
     heeded: bool = True

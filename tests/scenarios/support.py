@@ -6,8 +6,8 @@ waiting are left out, so that a rotation of twelve minutes takes a tenth of a se
 
 import json
 import uuid
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Self
@@ -75,8 +75,9 @@ class Held:
 
     @property
     def document(self) -> Mapping[str, Any]:
-        """What it says."""
-        document: Mapping[str, Any] = json.loads(self.text or "{}")
+        """What it says; nothing where somebody stored what is no document."""
+        text = self.text or ""
+        document: Mapping[str, Any] = json.loads(text) if text.startswith("{") else {}
         return document
 
     @property
@@ -174,6 +175,16 @@ class Stage:
         settings = Settings.from_environment(variables, serves_secrets=False)
         self.rotation = build_rotation(settings, self.clock, table_failed=lambda: None)
 
+    @contextmanager
+    def another_environment(self) -> Iterator[None]:
+        """Deliver to an environment of its own for a while, beside the one that is at work."""
+        at_work = self.rotation
+        self.restart()
+        try:
+            yield
+        finally:
+            self.rotation = at_work
+
     # What an engineer does
 
     def install_key(self, pair: Pair | None = None, **members: Any) -> Pair:
@@ -197,10 +208,10 @@ class Stage:
 
     # What Secrets Manager does
 
-    def begin(self) -> Opened:
+    def begin(self, token: str | None = None) -> Opened:
         """RotateSecret: the request that its steps are delivered for."""
         self.world.secrets.rotate_secret(
-            SecretId=self.arn, ClientRequestToken=str(uuid.uuid4()), RotationLambdaARN=self._nobody.arn
+            SecretId=self.arn, ClientRequestToken=token or str(uuid.uuid4()), RotationLambdaARN=self._nobody.arn
         )
         return self.world.aws.secrets_manager.wait_for_rotation(self.arn).request
 

@@ -1,0 +1,100 @@
+"""Steps of several rotations in any order, twice, late, overlapping, killed and cancelled, and people in between."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.scenarios.disorder import (
+    FOREIGN,
+    SPREADINGS,
+    Begin,
+    Cancel,
+    Deliver,
+    DeliverAll,
+    Event,
+    Killed,
+    MoveLabel,
+    OrgClock,
+    Overlap,
+    Overwrite,
+    PutCertificate,
+    Spread,
+    TakeUpAgain,
+    Wait,
+)
+from tests.scenarios.set_ups import MAIN
+from tests.scenarios.support import STEPS
+from tests.scenarios.watching_disorder import play
+
+pytestmark = pytest.mark.timeout(1800)
+
+SEQUENCES, AT_ONCE = 10_000, 250
+SAMPLE_SHARDS, SAMPLE_AT_ONCE = 4, 50
+
+SET_UPS = {set_up.name: set_up for set_up in MAIN}
+STEP = st.sampled_from(STEPS)
+CALL = st.integers(1, 20)
+DELIVERIES: st.SearchStrategy[Event] = st.one_of(
+    st.builds(DeliverAll, back=st.integers(0, 1)),
+    st.builds(Deliver, step=STEP, back=st.integers(0, 2)),
+    st.builds(
+        Overlap,
+        step=STEP,
+        at=CALL,
+        other=st.sampled_from([STEPS, *((step,) for step in STEPS)]),
+        back=st.integers(0, 1),
+    ),
+    st.builds(Killed, step=STEP, at=CALL),
+    st.sampled_from([Begin(), Cancel(), TakeUpAgain()]),
+)
+CIRCUMSTANCES: st.SearchStrategy[Event] = st.one_of(
+    st.builds(Wait, seconds=st.sampled_from([1, 5, 60, 720, 7200])),
+    st.builds(OrgClock, offset=st.sampled_from([-600, -100, 0, 100, 600])),
+    st.builds(Spread, how=st.sampled_from(sorted(SPREADINGS))),
+)
+PEOPLE: st.SearchStrategy[Event] = st.one_of(
+    st.builds(PutCertificate, whose=st.sampled_from([FOREIGN, "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"])),
+    st.builds(Overwrite, how=st.sampled_from(["a note", "no key", "another key", "no document"])),
+    st.builds(
+        MoveLabel,
+        label=st.sampled_from(["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "ROLLEDBACK"]),
+        onto=st.sampled_from([None, 0, 1, 2]),
+    ),
+)
+ALONE = st.lists(st.one_of(DELIVERIES, DELIVERIES, CIRCUMSTANCES), min_size=3, max_size=8)
+AMONG_PEOPLE = st.lists(st.one_of(DELIVERIES, DELIVERIES, CIRCUMSTANCES, PEOPLE), min_size=3, max_size=8)
+
+
+def play_many(shard: int, sequences: int) -> None:
+    """So many sequences; others for each shard, and the same ones each time."""
+
+    @seed(shard)
+    @settings(
+        max_examples=sequences,
+        deadline=None,
+        database=None,
+        print_blob=False,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(set_up=st.sampled_from(sorted(SET_UPS)), events=st.one_of(ALONE, AMONG_PEOPLE))
+    def each(set_up: str, events: list[Event]) -> None:
+        play(SET_UPS[set_up], events)
+
+    each()
+
+
+@pytest.mark.parametrize("shard", range(SAMPLE_SHARDS))
+def test_some_sequences_in_which_no_promise_is_broken(shard: int, count: Callable[[str, int], None]) -> None:
+    """The sample that `make test` runs."""
+    play_many(shard, SAMPLE_AT_ONCE)
+    count("sequences", SAMPLE_AT_ONCE)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("shard", range(SAMPLE_SHARDS, SAMPLE_SHARDS + SEQUENCES // AT_ONCE))
+def test_no_promise_is_broken_in_whatever_order_things_happen(shard: int, count: Callable[[str, int], None]) -> None:
+    play_many(shard, AT_ONCE)
+    count("sequences", AT_ONCE)

@@ -1,0 +1,143 @@
+"""The promises while anything may happen in any order, and what is left of them where a person broke one.
+
+What a person breaks the product can't hold: whoever takes the label off the version whose certificate the app has, or
+puts a foreign certificate in, breaks promise 1 until the app holds a labelled version's certificate again. Till then a
+delivery must make nothing worse (a foreign certificate stays), and end well or in a named error. The others hold
+always: no delivery makes an unproved key current, no material and nothing else in the app changes, nothing leaks. And
+from wherever a sequence led to, rotations succeed again: at once where nobody meddled, and otherwise once a person has
+stored a key pair, put its certificate into the app and given the pending version up.
+"""
+
+from collections.abc import Sequence
+
+from salesforce_keypair.errors import KeyPairError, RolledBack
+from tests.integration.org_client import key_pair
+from tests.sandbox.org import App
+from tests.scenarios.disorder import Event, OrgClock, Scene, Spread
+from tests.scenarios.hearing import Heard, listening
+from tests.scenarios.leaks import know_the_world
+from tests.scenarios.promises import Promises, apps_but_certificates, assert_tells_what_to_do, has_logged_in
+from tests.scenarios.set_ups import SetUp
+from tests.scenarios.shortcut import without_sockets
+from tests.scenarios.support import Held, Stage, document_of
+
+RESCUED = "rescued"
+# So many deliveries of a rotation that nothing hinders any more may fail before one succeeds.
+DELIVERIES = 3
+
+
+class Watch:
+    """What was true before an event, to be compared with what is true after it."""
+
+    def __init__(self, stage: Stage, heard: Heard) -> None:
+        self._stage = stage
+        self._heard = heard
+        self._promises = Promises(stage)
+        self._apps = apps_but_certificates(stage)
+        self._excused = False
+        self._look()
+
+    def _look(self) -> None:
+        self._current = self._stage.labels()["AWSCURRENT"]
+        self._held = _held(self._stage)
+        self._foreign = _foreign(self._stage)
+
+    def ended(self, error: KeyPairError | None) -> None:
+        """A delivery came to an end."""
+        if error is not None:
+            self._heard.error(error)
+            assert_tells_what_to_do(error)
+
+    def after(self, *, meddled: bool, by_a_person: bool) -> None:
+        """Look at what an event has made of the promises."""
+        was_held, was_current, was_foreign = self._held, self._current, self._foreign
+        self._look()
+        self._promises.material_stays()
+        assert apps_but_certificates(self._stage) == self._apps, "something but a certificate changed in an app"
+        if by_a_person:
+            self._excused = not self._held
+            return
+        if self._current != was_current:
+            current = self._stage.labelled("AWSCURRENT")
+            assert current.pair is not None, "a delivery made a version without a key current"
+            assert has_logged_in(self._stage, current), "a delivery made a key current that never logged in"
+        assert was_foreign <= self._foreign, "a delivery replaced a foreign certificate"
+        assert self._held or not was_held, "a delivery put in a certificate that no label leads to"
+        if not meddled:
+            self._promises.hold()
+
+
+def play(set_up: SetUp, events: Sequence[Event]) -> None:
+    """Let events happen to a secret whose rotation has begun; each assertion that fails is a broken promise."""
+    with set_up.staged() as stage, without_sockets(stage.world) as crossing, listening() as heard:
+        watch = Watch(stage, heard)
+        scene = Scene(stage, crossing, watch.ended)
+        before = dict(stage.labelled("AWSCURRENT").document)
+        scene.begin()
+        for event in events:
+            meddled = scene.meddled
+            scene.meddled = False
+            event.happen(scene)
+            by_a_person, scene.meddled = scene.meddled, scene.meddled or meddled
+            watch.after(meddled=scene.meddled, by_a_person=by_a_person)
+        _end(scene, watch, before)
+        leaked = know_the_world(stage.world).find(heard.text)
+        assert leaked == set(), f"leaked: {leaked}"
+
+
+def _end(scene: Scene, watch: Watch, before: dict[str, object]) -> None:
+    """Nothing happens any more: deliveries go on, and then rotations succeed again."""
+    for event in (Spread("at once"), OrgClock(0)):
+        event.happen(scene)
+    stage = scene.stage
+    stage.clock.advance(60)
+    scene.begin(scene.rotations[-1].version_id)
+    failure = stage.deliver_all(scene.rotations[-1], times=DELIVERIES)
+    watch.ended(failure)
+    watch.after(meddled=scene.meddled, by_a_person=False)
+    if scene.meddled:
+        _rescue(stage, before)
+        watch.after(meddled=True, by_a_person=True)
+    else:
+        assert failure is None or isinstance(failure, RolledBack), failure
+    stage.rotate(times=DELIVERIES)
+    watch.after(meddled=True, by_a_person=False)
+
+
+def _rescue(stage: Stage, before: dict[str, object]) -> None:
+    """What a person does whom nothing else helps."""
+    pair = key_pair(RESCUED)
+    stage.world.put_document(before | document_of(pair))
+    pending = stage.labels().get("AWSPENDING")
+    if pending is not None:
+        stage.move_label("AWSPENDING", off=pending)
+    for app in stage.world.org.apps:
+        if app.consumer_key == before["consumerKey"]:
+            app.install(pair.pem)
+        else:
+            app.install(None)
+
+
+def _held(stage: Stage) -> bool:
+    """Whether some app holds the certificate of a version that a label leads to, or none holds any."""
+    installed = {(app.consumer_key, app.fingerprint) for app in _rotated(stage) if app.fingerprint is not None}
+    return not installed or any(_names(version) in installed for version in stage.versions() if version.labels)
+
+
+def _foreign(stage: Stage) -> set[tuple[str, str]]:
+    """The certificates, and in which app, that no version of the secret knows."""
+    known = {_names(version)[1] for version in stage.versions()}
+    return {
+        (app.consumer_key, app.fingerprint)
+        for app in _rotated(stage)
+        if app.fingerprint is not None and app.fingerprint not in known
+    }
+
+
+def _rotated(stage: Stage) -> list[App]:
+    return [app for app in stage.world.org.apps if app is not stage.world.admin_app]
+
+
+def _names(version: Held) -> tuple[str | None, str | None]:
+    """The app and the certificate that a version names, whatever else is wrong with it."""
+    return version.document.get("consumerKey"), version.fingerprint
