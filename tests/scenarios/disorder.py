@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from salesforce_keypair.errors import KeyPairError
 from tests.integration.org_client import key_pair
 from tests.sandbox.aws import RotationRequest
-from tests.sandbox.org.spreading import AtOnce, NeitherUntil, Never, OldUntil, Spreading
+from tests.sandbox.org.spreading import AtOnce, FlappingUntil, NeitherUntil, Never, OldUntil, Spreading
 from tests.scenarios.shortcut import Crossing
 from tests.scenarios.support import STEPS, Stage, document_of
 from tests.scenarios.wire import Stopped
@@ -31,8 +31,9 @@ class Scene:
         self.crossing = crossing
         self.ended = ended
         self.rotations: list[RotationRequest] = []
-        # Whether a person has done what no rotation can answer for.
+        # Whether a person has done what no rotation can answer for, and is at it now.
         self.meddled = False
+        self.by_hand = False
 
     def begin(self, token: str | None = None) -> None:
         """RotateSecret; Secrets Manager may refuse it."""
@@ -58,11 +59,13 @@ class Scene:
 
     def person(self, call: Callable[[], object]) -> None:
         """What a person tries to do; AWS may refuse it."""
-        self.meddled = True
+        self.meddled = self.by_hand = True
         try:
             call()
         except ClientError:
             return
+        finally:
+            self.by_hand = False
 
 
 @dataclass(frozen=True)
@@ -97,12 +100,11 @@ class DeliverAll:
 
 @dataclass(frozen=True)
 class Overlap:
-    """A step during whose call number `at` other steps are delivered, to an environment of their own."""
+    """A step before whose call number `at` something else happens; what is delivered has an environment of its own."""
 
     step: str
     at: int
-    other: tuple[str, ...]
-    back: int = 0
+    other: "Event"
 
     def happen(self, scene: Scene) -> None:
         left = self.at
@@ -112,7 +114,7 @@ class Overlap:
             left -= 1
             if left == 0:
                 with scene.crossing.watched(lambda: None), scene.stage.another_environment():
-                    scene.deliver(self.back, *self.other)
+                    self.other.happen(scene)
 
         with scene.crossing.watched(before_each):
             scene.deliver(0, self.step)
@@ -195,6 +197,7 @@ SPREADINGS: dict[str, Spreading] = {
     "old for 4 s": OldUntil(4),
     "neither for 4 s": NeitherUntil(4),
     "never": Never(),
+    "flapping for 60 s": FlappingUntil(60),
 }
 
 

@@ -30,10 +30,11 @@ _WITH_TOKEN = frozenset({"PutSecretValue", "RotateSecret"})
 
 
 class Crossing:
-    """Where all calls come by. `before_each` is called before each of them."""
+    """Where all calls come by. `before_each` is called before each of them, `seen` with what AWS is asked for."""
 
     def __init__(self) -> None:
         self.before_each: Callable[[], None] = lambda: None
+        self.seen: Callable[[str, Mapping[str, Any]], None] = lambda operation, parameters: None
 
     @contextmanager
     def watched(self, before_each: Callable[[], None]) -> Iterator[None]:
@@ -56,6 +57,7 @@ def without_sockets(world: World) -> Iterator[Crossing]:
         if client.meta.service_model.service_name != "secretsmanager":
             return to_aws(client, operation, parameters)
         crossing.before_each()
+        crossing.seen(operation, parameters)
         return _answer_of_aws(world, client, operation, parameters)
 
     def open_url(pool: urllib3.HTTPConnectionPool, method: str, url: str, **more: Any) -> urllib3.BaseHTTPResponse:

@@ -35,17 +35,15 @@ SAMPLE_SHARDS, SAMPLE_AT_ONCE = 4, 50
 
 SET_UPS = {set_up.name: set_up for set_up in MAIN}
 STEP = st.sampled_from(STEPS)
-CALL = st.integers(1, 20)
-DELIVERIES: st.SearchStrategy[Event] = st.one_of(
+CALL = st.integers(1, 30)
+WHOLE: st.SearchStrategy[Event] = st.one_of(
     st.builds(DeliverAll, back=st.integers(0, 1)),
     st.builds(Deliver, step=STEP, back=st.integers(0, 2)),
-    st.builds(
-        Overlap,
-        step=STEP,
-        at=CALL,
-        other=st.sampled_from([STEPS, *((step,) for step in STEPS)]),
-        back=st.integers(0, 1),
-    ),
+)
+DELIVERIES: st.SearchStrategy[Event] = st.one_of(
+    WHOLE,
+    WHOLE,
+    st.builds(Overlap, step=STEP, at=CALL, other=WHOLE),
     st.builds(Killed, step=STEP, at=CALL),
     st.sampled_from([Begin(), Cancel(), TakeUpAgain()]),
 )
@@ -64,7 +62,10 @@ PEOPLE: st.SearchStrategy[Event] = st.one_of(
     ),
 )
 ALONE = st.lists(st.one_of(DELIVERIES, DELIVERIES, CIRCUMSTANCES), min_size=3, max_size=8)
-AMONG_PEOPLE = st.lists(st.one_of(DELIVERIES, DELIVERIES, CIRCUMSTANCES, PEOPLE), min_size=3, max_size=8)
+MEANWHILE: st.SearchStrategy[Event] = st.builds(Overlap, step=STEP, at=CALL, other=PEOPLE)
+AMONG_PEOPLE = st.lists(
+    st.one_of(DELIVERIES, DELIVERIES, CIRCUMSTANCES, PEOPLE, PEOPLE, MEANWHILE), min_size=3, max_size=8
+)
 
 
 def play_many(shard: int, sequences: int) -> None:
@@ -79,9 +80,13 @@ def play_many(shard: int, sequences: int) -> None:
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
-    @given(set_up=st.sampled_from(sorted(SET_UPS)), events=st.one_of(ALONE, AMONG_PEOPLE))
-    def each(set_up: str, events: list[Event]) -> None:
-        play(SET_UPS[set_up], events)
+    @given(
+        set_up=st.sampled_from(sorted(SET_UPS)),
+        how=st.sampled_from(sorted(SPREADINGS)),
+        events=st.one_of(ALONE, AMONG_PEOPLE),
+    )
+    def each(set_up: str, how: str, events: list[Event]) -> None:
+        play(SET_UPS[set_up], [Spread(how), *events])
 
     each()
 

@@ -8,7 +8,8 @@ from wherever a sequence led to, rotations succeed again: at once where nobody m
 stored a key pair, put its certificate into the app and given the pending version up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from salesforce_keypair.errors import KeyPairError, RolledBack
 from tests.integration.org_client import key_pair
@@ -34,11 +35,9 @@ class Watch:
         self._heard = heard
         self._promises = Promises(stage)
         self._apps = apps_but_certificates(stage)
-        self._excused = False
         self._look()
 
     def _look(self) -> None:
-        self._current = self._stage.labels()["AWSCURRENT"]
         self._held = _held(self._stage)
         self._foreign = _foreign(self._stage)
 
@@ -48,19 +47,20 @@ class Watch:
             self._heard.error(error)
             assert_tells_what_to_do(error)
 
+    def moved(self, version_id: str) -> None:
+        """A delivery is about to make a version current."""
+        version = self._stage.version(version_id)
+        assert version.pair is not None, "a delivery makes a version without a key current"
+        assert has_logged_in(self._stage, version), "a delivery makes a key current that never logged in"
+
     def after(self, *, meddled: bool, by_a_person: bool) -> None:
         """Look at what an event has made of the promises."""
-        was_held, was_current, was_foreign = self._held, self._current, self._foreign
+        was_held, was_foreign = self._held, self._foreign
         self._look()
         self._promises.material_stays()
         assert apps_but_certificates(self._stage) == self._apps, "something but a certificate changed in an app"
         if by_a_person:
-            self._excused = not self._held
             return
-        if self._current != was_current:
-            current = self._stage.labelled("AWSCURRENT")
-            assert current.pair is not None, "a delivery made a version without a key current"
-            assert has_logged_in(self._stage, current), "a delivery made a key current that never logged in"
         assert was_foreign <= self._foreign, "a delivery replaced a foreign certificate"
         assert self._held or not was_held, "a delivery put in a certificate that no label leads to"
         if not meddled:
@@ -72,6 +72,7 @@ def play(set_up: SetUp, events: Sequence[Event]) -> None:
     with set_up.staged() as stage, without_sockets(stage.world) as crossing, listening() as heard:
         watch = Watch(stage, heard)
         scene = Scene(stage, crossing, watch.ended)
+        crossing.seen = lambda operation, parameters: _see(scene, watch, operation, parameters)
         before = dict(stage.labelled("AWSCURRENT").document)
         scene.begin()
         for event in events:
@@ -83,6 +84,11 @@ def play(set_up: SetUp, events: Sequence[Event]) -> None:
         _end(scene, watch, before)
         leaked = know_the_world(stage.world).find(heard.text)
         assert leaked == set(), f"leaked: {leaked}"
+
+
+def _see(scene: Scene, watch: Watch, operation: str, parameters: Mapping[str, Any]) -> None:
+    if operation == "UpdateSecretVersionStage" and parameters["VersionStage"] == "AWSCURRENT" and not scene.by_hand:
+        watch.moved(parameters["MoveToVersionId"])
 
 
 def _end(scene: Scene, watch: Watch, before: dict[str, object]) -> None:
