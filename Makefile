@@ -71,7 +71,7 @@ cuts: $(READY) ## let one trouble befall every remote call of a rotation, and se
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal -m cuts
 
 prove: $(READY) ## try to break every promise in every way that is known (takes up to 20 minutes)
-	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal -m "cuts or exhaustive"
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile prove -m "cuts or exhaustive or sampled"
 
 test-clients: $(READY) ## drive the Salesforce CLI and a caller in Node (from npm, 300 MB; skipped without Node)
 	@if found=$$(sh tests/clients/install_clients.sh "$(CURDIR)/$(TOOLS)" $(SALESFORCE_CLI_VERSION) $(AWS_SDK_VERSION) $(NODE_VERSION)); then \

@@ -1,32 +1,41 @@
-"""Figures that tests measure, added up in the summary: with several workers what a test prints is lost."""
+"""Settings of all tests: how many examples are tried, and the figures that are printed at the end.
 
-from collections import Counter
-from collections.abc import Callable
+A test hands in a figure with `record_property("sum: name", number)` or `("max: name", number)`; those of one name, from
+all workers, make one line.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from hypothesis import settings
 
-FIGURE = "figure: "
+from tests.figures import combined
+
+# `make prove` chooses it; the numbers are each property's own.
+settings.register_profile("prove")
 
 
 @pytest.fixture
-def count(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
+def count(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
     """Add to a figure of the summary, such as `count("cuts", 40)`."""
-
-    def add(what: str, number: int) -> None:
-        request.node.user_properties.append((FIGURE + what, number))
-
-    return add
+    return lambda what, number: record_property(f"sum: {what}", number)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures of the tests that passed."""
-    sums: Counter[str] = Counter()
-    for report in terminalreporter.getreports("passed"):
-        if report.when == "call":
-            for name, number in report.user_properties:
-                if name.startswith(FIGURE):
-                    sums[name.removeprefix(FIGURE)] += number
-    if sums:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Hand in how many examples a property was tried on."""
+    tried = getattr(getattr(item, "function", None), "tried", None)
+    if tried is not None and call.when == "call":
+        item.user_properties.append((tried.figure, tried.number))
+    return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the figures."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    lines = combined(each for report in reports for each in report.user_properties)
+    if lines:
         terminalreporter.write_sep("=", "figures")
-        for what, number in sorted(sums.items()):
-            terminalreporter.write_line(f"{number:8,d}  {what}")
+    for line in lines:
+        terminalreporter.write_line(line)
