@@ -379,6 +379,7 @@ GARBLED: dict[str, Fault] = {
     "another element": xml("<s:Body><other/></s:Body>"),
     "half of XML": answering(200, "<s:Envelope", content_type="text/xml"),
     "an unknown encoding": answering(200, '<?xml version="1.0" encoding="klingon"?><a/>', content_type="text/xml"),
+    "nested too deeply": xml(answer_of("<x>" * 500 + "</x>" * 500)),
     "HTML": html_page(200),
     "HTML with status 500": html_page(500),
     "empty": answering(200),

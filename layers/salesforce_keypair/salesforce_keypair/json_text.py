@@ -4,20 +4,35 @@ import json
 import math
 from typing import Any
 
+_MAX_DEPTH = 64
+
 
 def parse_json(text: str | bytes) -> Any:
     """The value that a text is. Raises ValueError, which says where and why and holds no more of the text.
 
     A JSONDecodeError carries the whole text, be it as another error's context; so none leaves here. Numbers that JSON
-    has no way to write again, and members given twice, of which all but one would be lost, are refused.
+    has no way to write again, and members given twice, of which all but one would be lost, are refused. So is what is
+    nested so deeply that it can be read here and not shown or written elsewhere, where more of the stack is in use.
     """
     try:
-        return json.loads(
+        value = json.loads(
             text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_duplicates
         )
+        _refuse_depth(value)
+        return value
     except (ValueError, RecursionError) as error:
         problem = str(error)
     raise ValueError(problem)
+
+
+def _refuse_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        holders = [each for each in level if isinstance(each, (dict, list))]
+        if not holders:
+            return
+        level = [inner for each in holders for inner in (each.values() if isinstance(each, dict) else each)]
+    raise ValueError("it is nested too deeply")
 
 
 def _refuse_constant(name: str) -> None:

@@ -13,6 +13,8 @@ from defusedxml.common import DefusedXmlException
 
 NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
 
+# A component of an app has some four levels, and the library that writes XML fails at a few hundred.
+_MAX_DEPTH = 64
 _XSI_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _SOAP_BODY = "{http://schemas.xmlsoap.org/soap/envelope/}Body"
 
@@ -70,10 +72,19 @@ def soap_payload(body: bytes) -> Element:
         envelope: Element = defusedxml.ElementTree.fromstring(body, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError) as error:
         raise UnusableXml("it can't be parsed") from error
+    if _is_deep(envelope):
+        raise UnusableXml("it is nested too deeply")
     payload = envelope.find(_SOAP_BODY)
     if payload is None or len(payload) == 0:
         raise UnusableXml("it has no SOAP body")
     return payload[0]
+
+
+def _is_deep(root: Element) -> bool:
+    level = [root]
+    for _ in range(_MAX_DEPTH):
+        level = [member for parent in level for member in parent]
+    return bool(level)
 
 
 def package_of(*, metadata_type: str, full_name: str, path: str, component: Element, api_version: str) -> bytes:
