@@ -238,6 +238,12 @@ def test_an_aws_that_does_not_answer_is_told_as_such(store: Store, operation: st
         *product(("DescribeSecret", "GetSecretValue"), (HTML, b"{}", b"[]")),
         *product(("ListSecretVersionIds",), (HTML, b"[]", b'{"Versions": 5}', b'{"Versions": [{}]}')),
         *product(("PutSecretValue",), (HTML, b"{}", b"[]")),
+        ("DescribeSecret", b'{"ARN": "x", "VersionIdsToStages": {"1": [["AWSCURRENT"]]}}'),
+        ("DescribeSecret", b'{"ARN": "x", "RotationEnabled": ["true"]}'),
+        ("DescribeSecret", b'{"ARN": "x", "LastRotatedDate": 9223372036854775808}'),
+        ("GetSecretValue", b'{"ARN": "x", "VersionId": "1", "SecretString": 5}'),
+        ("ListSecretVersionIds", b'{"ARN": "x", "Versions": [{"CreatedDate": 1, "VersionId": 5}]}'),
+        ("ListSecretVersionIds", b'{"ARN": "x", "NextToken": 5}'),
     ],
 )
 def test_a_garbled_answer_of_aws_is_told_as_such(store: Store, operation: str, body: bytes) -> None:
@@ -246,6 +252,15 @@ def test_a_garbled_answer_of_aws_is_told_as_such(store: Store, operation: str, b
     error = refusal(lambda: CALLS[operation](store.secrets))
 
     assert isinstance(error, SecretUnavailable)
+
+
+def test_a_value_that_arrives_garbled_is_not_in_what_the_error_came_from(store: Store) -> None:
+    store.aws.faults.inject("GetSecretValue", Garble(b'\x80{"SecretString": "hunter2"}'))
+    error = refusal(lambda: store.secrets.read("key-pair", version_id=ONE))
+
+    assert isinstance(error, SecretUnavailable)
+    assert error.__cause__ is None
+    assert error.__context__ is None, "a UnicodeDecodeError holds all that it couldn't decode"
 
 
 def test_a_move_that_was_done_is_done_however_it_was_answered(store: Store) -> None:

@@ -35,8 +35,8 @@ _REMEDIES = {
     "InvalidRequestException": "see whether the secret is scheduled for deletion or was changed meanwhile",
     "InvalidParameterException": "see whether the secret's labels were moved meanwhile; the next delivery looks again",
 }
-# What the SDK's parser meets in JSON of another shape than it expects; it doesn't check.
-_GARBLED = (AttributeError, KeyError, TypeError, ValueError)
+# What the SDK's parser meets in JSON of another shape than it expects, and we in what it hands on; it doesn't check.
+_GARBLED = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError)
 _PASSING = frozenset({"ThrottlingException", "InternalServiceError", "LimitExceededException", "RequestTimeout"})
 
 
@@ -73,12 +73,7 @@ class SecretsManager:
 
     def state(self, secret_id: str) -> SecretState:
         """Labels and rotation of a secret."""
-        answer = _call("DescribeSecret", lambda: self._client.describe_secret(SecretId=secret_id))
-        _check(answer, "ARN", "DescribeSecret")
-        return SecretState(
-            rotation_enabled=answer.get("RotationEnabled", False),
-            labels={version: frozenset(labels) for version, labels in answer.get("VersionIdsToStages", {}).items()},
-        )
+        return _call("DescribeSecret", lambda: _state_of(self._client.describe_secret(SecretId=secret_id)))
 
     def read(self, secret_id: str, *, version_id: str) -> Value | None:
         """The value of a version; none where the version is empty or isn't there."""
@@ -106,9 +101,11 @@ class SecretsManager:
         except BotoCoreError as error:
             raise _unreachable("PutSecretValue", error) from error
         except _GARBLED as error:
-            raise _garbled("PutSecretValue") from error
-        _check(answer, "VersionId", "PutSecretValue")
-        return True
+            problem = type(error).__name__
+        else:
+            _check(answer, "VersionId", "PutSecretValue")
+            return True
+        raise _garbled("PutSecretValue", problem)
 
     def move_label(self, secret_id: str, label: str, *, onto: str | None, off: str | None) -> None:
         """Move a label between versions, put it on one or take it off one; done already is done."""
@@ -143,12 +140,13 @@ class SecretsManager:
         more: dict[str, Any] = {} if token is None else {"NextToken": token}
         answer = self._client.list_secret_version_ids(SecretId=secret_id, IncludeDeprecated=True, **more)
         _check(answer, "ARN", "ListSecretVersionIds")
-        versions = [(version["CreatedDate"], version["VersionId"]) for version in answer.get("Versions", [])]
-        return versions, answer.get("NextToken")
+        versions = [(version["CreatedDate"], _text(version["VersionId"])) for version in answer.get("Versions", [])]
+        token = answer.get("NextToken")
+        return versions, None if token is None else _text(token)
 
     def _read(self, which: dict[str, Any]) -> Value | None:
         try:
-            answer = self._client.get_secret_value(**which)
+            return _value_of(self._client.get_secret_value(**which))
         except ClientError as error:
             if _code(error) == _NOT_FOUND:
                 return None
@@ -156,13 +154,36 @@ class SecretsManager:
         except BotoCoreError as error:
             raise _unreachable("GetSecretValue", error) from error
         except _GARBLED as error:
-            raise _garbled("GetSecretValue") from error
-        for member in ("ARN", "VersionId"):
-            _check(answer, member, "GetSecretValue")
-        text = answer.get("SecretString")
-        if text is None:
-            raise InvalidSecret("the secret's value is binary", remedy="store the document as text (SecretString)")
-        return Value(arn=answer["ARN"], version_id=answer["VersionId"], text=text)
+            problem = type(error).__name__
+        raise _garbled("GetSecretValue", problem)
+
+
+def _state_of(answer: Mapping[str, Any]) -> SecretState:
+    _check(answer, "ARN", "DescribeSecret")
+    enabled = answer.get("RotationEnabled", False)
+    if not isinstance(enabled, bool):
+        raise TypeError
+    stages = answer.get("VersionIdsToStages", {})
+    return SecretState(
+        rotation_enabled=enabled,
+        labels={version: frozenset(_text(label) for label in labels) for version, labels in stages.items()},
+    )
+
+
+def _value_of(answer: Mapping[str, Any]) -> Value:
+    for member in ("ARN", "VersionId"):
+        _check(answer, member, "GetSecretValue")
+    text = answer.get("SecretString")
+    if text is None:
+        raise InvalidSecret("the secret's value is binary", remedy="store the document as text (SecretString)")
+    return Value(arn=_text(answer["ARN"]), version_id=_text(answer["VersionId"]), text=_text(text))
+
+
+def _text(value: object) -> str:
+    """A member that must be a string. Raises TypeError, which says nothing of the value."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def _call(operation: str, call: Callable[[], Answer]) -> Answer:
@@ -173,25 +194,28 @@ def _call(operation: str, call: Callable[[], Answer]) -> Answer:
     except BotoCoreError as error:
         raise _unreachable(operation, error) from error
     except _GARBLED as error:
-        raise _garbled(operation) from error
+        problem = type(error).__name__
+    raise _garbled(operation, problem)
 
 
 def _check(answer: Mapping[str, Any], member: str, operation: str) -> None:
     """Raise where an answer isn't one: the SDK makes an empty one of a body that it can't read."""
     if member not in answer:
-        raise _garbled(operation)
+        raise _garbled(operation, f"no {member}")
 
 
-def _garbled(operation: str) -> SecretUnavailable:
+def _garbled(operation: str, problem: str) -> SecretUnavailable:
+    """Not with the SDK's error as its cause: that may carry the whole answer, the secret's value in it."""
     return SecretUnavailable(
-        f"Secrets Manager's answer to {operation} can't be understood",
+        f"Secrets Manager's answer to {operation} can't be understood ({problem})",
         remedy="try again; if it lasts, see whether a proxy stands in between",
         retryable=True,
     )
 
 
 def _code(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code", "")
+    """The error's name, which may be anything where it isn't AWS that answered."""
+    return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def _unavailable(operation: str, error: ClientError) -> SecretUnavailable:

@@ -31,7 +31,7 @@ _BUSY = frozenset({"ProvisionedThroughputExceededException", "RequestLimitExceed
 _REFUSED = "ConditionalCheckFailedException"
 _INTEGER = re.compile(r"[0-9]{1,15}")
 # What the SDK's parser meets in JSON of another shape than it expects; it doesn't check.
-_GARBLED = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
+_GARBLED = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError)
 _MORE_CAPACITY = "let the table be billed by request, or give it more capacity"
 _REMEDIES = {
     "AccessDeniedException": "allow GetItem and UpdateItem on the table in the function's role, and its KMS key",
@@ -122,7 +122,7 @@ class TokenTable:
             )
         except _ConditionFailed:
             return None
-        if "Attributes" not in answer:
+        if not isinstance(answer.get("Attributes"), Mapping):
             raise _garbled("UpdateItem")
         return self._entry(answer["Attributes"])
 
@@ -244,8 +244,8 @@ def _call(operation: str, call: Callable[[], Answer]) -> Answer:
     try:
         return call()
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        if code == _REFUSED:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if code == _REFUSED and operation == "UpdateItem":
             raise _ConditionFailed from error
         message = foreign_words(error.response.get("Error", {}).get("Message", ""))
         remedy = _REMEDIES.get(code, "see AWS's health page if it lasts")
