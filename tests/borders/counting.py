@@ -10,6 +10,12 @@ from hypothesis import HealthCheck, Phase, settings
 WHOLE = "prove"
 # One of so many in `make test`.
 SAMPLE = 40
+_MARKS = (
+    pytest.mark.sampled,
+    pytest.mark.timeout(900),
+    # Of a failure with a large input: the failure itself is what is worth reading.
+    pytest.mark.filterwarnings("ignore:Generating overly large repr"),
+)
 
 
 class Tried:
@@ -32,7 +38,10 @@ def examples(whole: int) -> Callable[[Callable[..., None]], Callable[..., None]]
             tried.number += 1
 
         counted.tried = tried  # type: ignore[attr-defined]
-        return pytest.mark.sampled(pytest.mark.timeout(900)(_settings(whole)(counted)))
+        for mark in _MARKS:
+            mark(counted)
+        marked: Callable[..., None] = _settings(whole)(counted)
+        return marked
 
     return decorate
 

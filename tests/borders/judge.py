@@ -20,12 +20,12 @@ def value_or_error(
     try:
         return call()
     except errors as error:
-        if isinstance(error, KeyPairError):
-            assert error.remedy
-            assert str(error) == f"{error.what}: {error.remedy}"
-        shown = "\n".join(shown_of(error))
-        assert len(str(error)) < LONGEST_TEXT, "an error's text must fit a log line"
-        found = secrets.find(shown) if secrets is not None else set()
+        raised = error
+    if isinstance(raised, KeyPairError):
+        assert raised.remedy
+        assert str(raised) == f"{raised.what}: {raised.remedy}"
+    assert len(str(raised)) < LONGEST_TEXT, "an error's text must fit a log line"
+    found = set() if secrets is None else secrets.find("\n".join(shown_of(raised)))
     assert not found, f"an error gives away: {found}"
     return None
 

@@ -12,20 +12,88 @@ from tests.borders.counting import examples
 from tests.borders.judge import value_or_error
 from tests.borders.odd import scratched, weighted
 
-_NUMBERS = ("0", "1", "900", "0.5", "-1", "1e3", "nan", "inf", "９", "٣", "1_0", "0x10", "86400", "86401", " 7 ", "", "9" * 400, ".5", "1.", "--1")
+_NUMBERS = (
+    "0",
+    "1",
+    "900",
+    "0.5",
+    "-1",
+    "1e3",
+    "nan",
+    "inf",
+    "\uff19",
+    "\u0663",
+    "1_0",
+    "0x10",
+    "86400",
+    "86401",
+    " 7 ",
+    "",
+    "9" * 400,
+    ".5",
+    "1.",
+    "--1",
+)
 _HOSTS = (
-    "127.0.0.1:8443", "localhost", "LOCALHOST:1", "[::1]:8443", "evil.example", "evil.example:443", "host.docker.internal:8443", "10.0.0.1",
-    "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:99999", "u@127.0.0.1", "http://127.0.0.1", "127.1", "2130706433", "0.0.0.0", "[::]", "127.0.0.1.evil.example",
-    "*", ".", "[127.0.0.1]", "[::ffff:127.0.0.1]", "172.17.0.1:8443", "169.254.169.254",
-)  # fmt: skip
+    "127.0.0.1:8443",
+    "localhost",
+    "LOCALHOST:1",
+    "[::1]:8443",
+    "evil.example",
+    "evil.example:443",
+    "host.docker.internal:8443",
+    "10.0.0.1",
+    "127.0.0.1:0",
+    "127.0.0.1:65536",
+    "127.0.0.1:99999",
+    "u@127.0.0.1",
+    "http://127.0.0.1",
+    "127.1",
+    "2130706433",
+    "0.0.0.0",
+    "[::]",
+    "127.0.0.1.evil.example",
+    "*",
+    ".",
+    "[127.0.0.1]",
+    "[::ffff:127.0.0.1]",
+    "172.17.0.1:8443",
+    "169.254.169.254",
+)
 _ENDPOINTS = (
-    "http://127.0.0.1:4566", "http://localhost:4566", "http://127.0.0.1.evil.example", "http://u@127.0.0.1:1@evil.example", "http://[::1]", "http://[",
-    "127.0.0.1", "https://secretsmanager.eu-west-1.amazonaws.com", "", "\t", "http://127.0.0.1\\@evil.example",
-)  # fmt: skip
-_IDS = ("salesforce/keypair", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x-AbCdEf", "a,b", ",", " , ", "a,,a", "\udcff")
+    "http://127.0.0.1:4566",
+    "http://localhost:4566",
+    "http://127.0.0.1.evil.example",
+    "http://u@127.0.0.1:1@evil.example",
+    "http://[::1]",
+    "http://[",
+    "127.0.0.1",
+    "https://secretsmanager.eu-west-1.amazonaws.com",
+    "",
+    "\t",
+    "http://127.0.0.1\\@evil.example",
+)
+_IDS = (
+    "salesforce/keypair",
+    "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x-AbCdEf",
+    "a,b",
+    ",",
+    " , ",
+    "a,,a",
+    "\udcff",
+)
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "SECRET_ID": _IDS,
-    "TOKEN_TABLE": ("tokens", "arn:aws:dynamodb:eu-west-1:123456789012:table/tokens", "", " ", "ab", "a/b", "t" * 300, "tokens\n"),
+    "TOKEN_TABLE": (
+        "tokens",
+        "arn:aws:dynamodb:eu-west-1:123456789012:table/tokens",
+        "",
+        " ",
+        "ab",
+        "a/b",
+        "t" * 300,
+        "tokens\n",
+    ),
     "TOKEN_LIFETIME_SECONDS": _NUMBERS,
     "SETTLING_SECONDS": _NUMBERS,
     "SETTLED_LOGINS": _NUMBERS,
@@ -38,7 +106,12 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 
 def _values(name: str) -> st.SearchStrategy[str]:
     right = st.sampled_from(_CHOICES[name])
-    return weighted((6, right), (2, right.flatmap(scratched)), (1, st.lists(right, max_size=3).map(",".join)), (1, st.text(max_size=12)))
+    return weighted(
+        (6, right),
+        (2, right.flatmap(scratched)),
+        (1, st.lists(right, max_size=3).map(",".join)),
+        (1, st.text(max_size=12)),
+    )
 
 
 _environments = st.sets(st.sampled_from(sorted(_CHOICES)), max_size=6).flatmap(

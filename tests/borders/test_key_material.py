@@ -1,6 +1,7 @@
 """Keys and certificates that were cut, changed or mixed up: read right or refused, and never quoted."""
 
 import base64
+from collections.abc import Callable, Mapping
 from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -27,7 +28,11 @@ def _secrets() -> Searcher:
 def _private_forms() -> tuple[bytes, ...]:
     """Private keys as files have them, DER among them; only RSA's are any use."""
     key, weak = key_pair().key, rsa.generate_private_key(public_exponent=65537, key_size=1024)
-    rsa_forms = [(form, layout) for form in (Encoding.PEM, Encoding.DER) for layout in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL)]
+    rsa_forms = [
+        (form, layout)
+        for form in (Encoding.PEM, Encoding.DER)
+        for layout in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL)
+    ]
     return (
         *(key.private_bytes(form, layout, NoEncryption()) for form, layout in rsa_forms),
         *(key.private_bytes(form, layout, NoEncryption()) for form, layout in rsa_forms[:2]),
@@ -46,11 +51,21 @@ def _certificate_forms() -> tuple[bytes, ...]:
     """Certificates in PEM and DER; the last of them are no use."""
     right, padded = key_pair(), certificate_of(key_pair().key, padding=2_000)
     elliptic = certificate_of(ec.generate_private_key(ec.SECP256R1()))
-    forms = [made.public_bytes(form) for made in (right.certificate, padded, elliptic) for form in (Encoding.PEM, Encoding.DER)]
-    return (*forms, *forms[:2], right.pem.encode() * 2, right.private_pem.encode(), _private_forms()[0] + right.pem.encode())
+    forms = [
+        made.public_bytes(form)
+        for made in (right.certificate, padded, elliptic)
+        for form in (Encoding.PEM, Encoding.DER)
+    ]
+    return (
+        *forms,
+        *forms[:2],
+        right.pem.encode() * 2,
+        right.private_pem.encode(),
+        _private_forms()[0] + right.pem.encode(),
+    )
 
 
-_WRAPPED = {
+_WRAPPED: Mapping[str, Callable[[bytes], str]] = {
     "as it is": lambda content: content.decode("latin-1"),
     "base64": lambda content: base64.b64encode(content).decode(),
     "base64 in lines": lambda content: base64.encodebytes(content).decode(),
@@ -61,7 +76,7 @@ _WRAPPED = {
     "CRLF": lambda content: content.decode("latin-1").replace("\n", "\r\n"),
     "indented": lambda content: "  " + content.decode("latin-1").replace("\n", "\n  "),
     "hex": lambda content: content.hex(),
-}  # fmt: skip
+}
 
 
 @st.composite
@@ -95,7 +110,10 @@ def test_any_text_for_a_private_key(text: str) -> None:
 def test_any_text_for_a_private_key_that_is_checked_is_a_key_that_signs_or_none(text: str) -> None:
     key = value_or_error(lambda: PrivateKey.parse(text, checked=True), secrets=_secrets(), errors=(UnusableKey,))
 
-    assert key is None or key.key_fingerprint() == PrivateKey.parse(key_pair().private_pem, checked=False).key_fingerprint()
+    assert (
+        key is None
+        or key.key_fingerprint() == PrivateKey.parse(key_pair().private_pem, checked=False).key_fingerprint()
+    )
 
 
 @given(text=_certificates)

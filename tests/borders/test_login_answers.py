@@ -1,4 +1,4 @@
-"""Any answer to a login: a session that can be handed on, or an error without the assertion, the secret and the token."""
+"""Any answer to a login: a session that can be handed on, or an error that tells no secret."""
 
 import json
 from urllib.parse import parse_qs
@@ -25,7 +25,16 @@ _SECRET = "8A1B2C3D4E5F60718293A4B5C6D7E8F98A1B2C3D4E5F60718293A4B5C6D7E8F9"
 # Where the answer quotes what it was sent.
 _ECHO = "@@sent@@"
 _JWT = "eyJhbGciOiJSUzI1NiJ9.{}.c2lnbmF0dXJlLW9mLXRoZS10b2tlbi1pdHNlbGY"
-_CLAIMS = ("eyJleHAiOjE4MDAwMDA5MDB9", "eyJleHAiOjFlOTk5fQ", "eyJleHAiOiJ4In0", "W10", "eyJleHAiOi0xfQ", "bnVsbA", "=", "eyJleHAiOk5hTn0")  # fmt: skip
+_CLAIMS = (
+    "eyJleHAiOjE4MDAwMDA5MDB9",
+    "eyJleHAiOjFlOTk5fQ",
+    "eyJleHAiOiJ4In0",
+    "W10",
+    "eyJleHAiOi0xfQ",
+    "bnVsbA",
+    "=",
+    "eyJleHAiOk5hTn0",
+)
 _ANSWER = {**TOKEN_REPLY, "instance_url": SALESFORCE, "scope": "api refresh_token", "issued_at": "1800000000000"}
 _JWT_ANSWERS = st.sampled_from(_CLAIMS).map(lambda claims: _ANSWER | {"access_token": _JWT.format(claims)})
 _REFUSALS = tuple(
@@ -44,20 +53,37 @@ _ARRAY = [{"errorCode": "INVALID_SESSION_ID", "message": f"Session expired or in
 _statuses = weighted(
     (6, st.just(200)), (6, st.just(400)), (2, st.sampled_from((201, 302, 401, 403, 404, 420, 429, 500, 503)))
 )
-_dates = st.none() | st.sampled_from(
-    (
-        "Sun, 10 Jan 2027 08:00:00 GMT", "Fri, 15 Jan 2027 09:00:00 GMT", "0", "", "Mon, 99 Foo 0000 99:99:99 GMT", "1 Jan 1 00:00:00",
-        "Thu, 01 Jan 9999 00:00:00 -2359", "Fri, 15 Jan 2027 08:00:00 +999999999999", "Fri, 15 Jan 2027", "15 Jan 99999999999 08:00:00 GMT",
+_dates = (
+    st.none()
+    | st.sampled_from(
+        (
+            "Sun, 10 Jan 2027 08:00:00 GMT",
+            "Fri, 15 Jan 2027 09:00:00 GMT",
+            "0",
+            "",
+            "Mon, 99 Foo 0000 99:99:99 GMT",
+            "1 Jan 1 00:00:00",
+            "Thu, 01 Jan 9999 00:00:00 -2359",
+            "Fri, 15 Jan 2027 08:00:00 +999999999999",
+            "Fri, 15 Jan 2027",
+            "15 Jan 99999999999 08:00:00 GMT",
+        )
     )
-) | st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=30)  # fmt: skip
+    | st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=30)
+)
 _bodies = weighted(
     (4, bodies(_ANSWER)),
     (2, _JWT_ANSWERS.flatmap(lambda answer: bodies(answer, most=1))),
     (4, st.sampled_from(_REFUSALS).flatmap(lambda refusal: bodies(refusal, most=2))),
     (1, bodies(_ARRAY)),
     (1, st.binary(max_size=60)),
-    (1, scratched("<html><body>We are down for maintenance.</body></html>").map(lambda text: text.encode("utf-8", "replace"))),
-)  # fmt: skip
+    (
+        1,
+        scratched("<html><body>We are down for maintenance.</body></html>").map(
+            lambda text: text.encode("utf-8", "replace")
+        ),
+    ),
+)
 
 
 def _answers(body: bytes, status: int, date: str | None) -> bytes:

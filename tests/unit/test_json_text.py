@@ -24,5 +24,5 @@ def test_what_was_read_can_be_shown_and_written_wherever_the_stack_stands(openin
 def test_what_is_nested_deeper_than_anybody_needs_is_refused(opening: str, levels: int) -> None:
     closing = "]" if opening == "[" else "}"
 
-    with pytest.raises(ValueError, match="nested too deeply|recursion"):
+    with pytest.raises(ValueError, match=r"nested too deeply|recursion"):
         parse_json(opening * levels + "1" + closing * levels)
