@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import pytest
+
 from salesforce_keypair.errors import KeyPairError, NotSettled, RolledBack
 from tests.sandbox.aws import RotationRequest
 from tests.sandbox.org.spreading import AtOnce
@@ -151,6 +153,21 @@ def cut(set_up: SetUp, *cuts: Cut) -> list[str]:
             error.add_note("deliveries: " + "\n            ".join(rotation.story))
             raise
         return rotation.story
+
+
+def give_up(set_up: SetUp, number: int) -> None:
+    """Kill a rotation before a call and take its pending label off by hand; the next rotation must succeed at once."""
+    with set_up.staged() as stage:
+        promises = Promises(stage)
+        request = stage.begin()
+        wire = Wire(stage.clock)
+        wire.befall({number: wires.killed_before})
+        with wire.strung_up(), pytest.raises(Stopped):
+            stage.deliver(request, *STEPS)
+        if stage.labels().get("AWSPENDING") == request.version_id:
+            stage.move_label("AWSPENDING", off=request.version_id)
+        stage.rotate()
+        promises.hold()
 
 
 def calls_of(set_up: SetUp) -> list[str]:

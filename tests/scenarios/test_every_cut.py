@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from tests.scenarios.cutting import LASTING, TROUBLES, Cut, calls_of, cut
+from tests.scenarios.cutting import LASTING, TROUBLES, Cut, calls_of, cut, give_up
 from tests.scenarios.set_ups import CONNECTED, MAIN, SPREADING, UNHEEDED, WITHOUT_USE_OF_THE_TABLE, SetUp
 
 # Rotations by the dozen in each test: what is right on a quiet machine is no time on a busy one.
@@ -64,6 +64,15 @@ def test_a_certificate_that_is_never_honoured_is_put_back_whatever_comes_between
     set_up: SetUp, trouble: str, count: Count
 ) -> None:
     cut_each(set_up, trouble, count)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("set_up", [set_up for set_up in MAIN if set_up.name in {"one app", "two apps"}], ids=str)
+def test_a_killed_rotation_that_is_given_up_by_hand_leaves_the_next_one_possible(set_up: SetUp, count: Count) -> None:
+    calls = len(calls_of(set_up))
+    for number in range(1, calls + 1):
+        give_up(set_up, number)
+    count("cuts", calls)
 
 
 @pytest.mark.exhaustive
