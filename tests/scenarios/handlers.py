@@ -8,13 +8,20 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from salesforce_keypair import timing
 from tests.sandbox.world import FUNCTIONS
-from tests.scenarios.support import Stage
+from tests.unit.support import FakeClock
+
+
+class Place(Protocol):
+    """Where a handler runs, such as a stage: what time it is there, and what its environment says."""
+
+    clock: FakeClock
+    variables: dict[str, str]
 
 
 @dataclass
@@ -69,7 +76,7 @@ def logged_in(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def loaded(function: str, stage: Stage, **variables: str) -> Iterator[Handler]:
+def loaded(function: str, stage: Place, **variables: str) -> Iterator[Handler]:
     """Load a function's handler on a stage, on the stage's clock; its loggers are taken back at the end."""
     with pytest.MonkeyPatch.context() as patch, _loggers_as_they_were():
         patch.setattr(timing, "SystemClock", lambda: stage.clock)
