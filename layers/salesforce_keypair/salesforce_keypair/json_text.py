@@ -2,7 +2,9 @@
 
 import json
 import math
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _MAX_DEPTH = 64
 
@@ -23,6 +25,13 @@ def parse_json(text: str | bytes) -> Any:
     except (ValueError, RecursionError) as error:
         problem = str(error)
     raise ValueError(problem)
+
+
+def typed(value: object, kind: type[T]) -> T:
+    """The value, if it is of that type. Raises TypeError, which says nothing of the value."""
+    if not isinstance(value, kind):
+        raise TypeError
+    return value
 
 
 def _refuse_depth(value: Any) -> None:

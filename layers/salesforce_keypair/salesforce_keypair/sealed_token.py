@@ -62,7 +62,11 @@ def unsealed(key: VersionedKey, row: Row) -> Token | None:
 
 def _is_ours(content: Any) -> bool:
     """Whether this version of the program can take what was sealed for a token; one sealed by another may differ."""
-    return isinstance(content, dict) and all(isinstance(content.get(name), each) for name, each in _MEMBERS.items())
+    return (
+        isinstance(content, dict)
+        and all(isinstance(content.get(name), each) for name, each in _MEMBERS.items())
+        and content["access_token"].isascii()
+    )
 
 
 def _context(key: VersionedKey, row: Row) -> list[str | int]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from salesforce_keypair.errors import InvalidSecret, SecretUnavailable
+from salesforce_keypair.json_text import typed
 from salesforce_keypair.redaction import foreign_words
 
 if TYPE_CHECKING:
@@ -140,9 +141,11 @@ class SecretsManager:
         more: dict[str, Any] = {} if token is None else {"NextToken": token}
         answer = self._client.list_secret_version_ids(SecretId=secret_id, IncludeDeprecated=True, **more)
         _check(answer, "ARN", "ListSecretVersionIds")
-        versions = [(version["CreatedDate"], _text(version["VersionId"])) for version in answer.get("Versions", [])]
+        versions = [
+            (version["CreatedDate"], typed(version["VersionId"], str)) for version in answer.get("Versions", [])
+        ]
         token = answer.get("NextToken")
-        return versions, None if token is None else _text(token)
+        return versions, None if token is None else typed(token, str)
 
     def _read(self, which: dict[str, Any]) -> Value | None:
         try:
@@ -166,7 +169,7 @@ def _state_of(answer: Mapping[str, Any]) -> SecretState:
     stages = answer.get("VersionIdsToStages", {})
     return SecretState(
         rotation_enabled=enabled,
-        labels={version: frozenset(_text(label) for label in labels) for version, labels in stages.items()},
+        labels={version: frozenset(typed(label, str) for label in labels) for version, labels in stages.items()},
     )
 
 
@@ -176,14 +179,7 @@ def _value_of(answer: Mapping[str, Any]) -> Value:
     text = answer.get("SecretString")
     if text is None:
         raise InvalidSecret("the secret's value is binary", remedy="store the document as text (SecretString)")
-    return Value(arn=_text(answer["ARN"]), version_id=_text(answer["VersionId"]), text=_text(text))
-
-
-def _text(value: object) -> str:
-    """A member that must be a string. Raises TypeError, which says nothing of the value."""
-    if not isinstance(value, str):
-        raise TypeError
-    return value
+    return Value(arn=typed(answer["ARN"], str), version_id=typed(answer["VersionId"], str), text=typed(text, str))
 
 
 def _call(operation: str, call: Callable[[], Answer]) -> Answer:

@@ -78,9 +78,10 @@ class StandingBack:
             return
         refused.last = refusal
         if refusal.settling_since is not None:
-            since = self._since(refused)
-            refused.settling_since = refusal.settling_since if since is None else min(since, refusal.settling_since)
-            refused.settling_last = self._clock.time()
+            now = self._clock.time()
+            # By another's clock, which may be ahead.
+            refused.settling_since = min(self._since(refused) or now, refusal.settling_since, now)
+            refused.settling_last = now
 
     def may_be_patient(self, secret_id: str) -> bool:
         """Whether a settling refusal is worth several tries within one request: for the first that meets it."""
