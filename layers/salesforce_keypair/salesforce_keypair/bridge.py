@@ -1,6 +1,7 @@
 """The bridge over a swap: a fresh token of the old key for all, because for some minutes no key may log in."""
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from salesforce_keypair.credential import VersionedKey
@@ -14,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 # The rotation goes on without it, so it doesn't wait for it long.
 _LOGIN_SECONDS = 20.0
+# What two calls of a table that doesn't answer take at most.
+_TABLE_SECONDS = 10.0
 _NO_BRIDGE = "no bridge over the change of the certificate; callers whose tokens end meanwhile depend on logins"
 
 
@@ -26,7 +29,7 @@ class Bridge:
         self._token_lifetime = token_lifetime
         self._clock = clock
 
-    def leave(self, key: VersionedKey, key_of: KeyOf, deadline: Deadline) -> bool:
+    def leave(self, current_key: Callable[[], VersionedKey | None], key_of: KeyOf, deadline: Deadline) -> bool:
         """Log in with the current key and share the token; false, and a line in the log, where that comes to nothing.
 
         Raises nothing: a rotation doesn't depend on it.
@@ -34,8 +37,11 @@ class Bridge:
         if self._shared is None:
             logger.info(_NO_BRIDGE, extra={"reason": "there is no TOKEN_TABLE"})
             return False
+        key = current_key()
+        if key is None:
+            return _missing("the current key can't be read")
         issued_at = self._clock.time()
-        within = deadline.within(_LOGIN_SECONDS)
+        within = deadline.before(_TABLE_SECONDS).within(_LOGIN_SECONDS)
         try:
             session = retrying(lambda: self._login(key.credential, deadline=within), clock=self._clock, deadline=within)
         except KeyPairError as error:

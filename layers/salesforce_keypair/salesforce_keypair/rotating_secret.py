@@ -1,12 +1,23 @@
 """A secret during one rotation: its pending and current documents, and whose certificates it knows."""
 
+import logging
+
 from salesforce_keypair.credential import Credential, VersionedKey, certificate_in
-from salesforce_keypair.errors import HostNotAllowed, InvalidRequest, InvalidSecret, NotPending, RolledBack
+from salesforce_keypair.errors import (
+    HostNotAllowed,
+    InvalidRequest,
+    InvalidSecret,
+    NotPending,
+    RolledBack,
+    SecretUnavailable,
+)
 from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.rotation_request import RotationRequest
 from salesforce_keypair.salesforce.app_certificate import Installed
 from salesforce_keypair.seams import Parse, SecretStore
 from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, SecretState
+
+logger = logging.getLogger(__name__)
 
 START_AGAIN = "start a new rotation (RotateSecret)"
 
@@ -107,18 +118,19 @@ class RotatingSecret:
         return self._parse(text)
 
     def current_key(self) -> VersionedKey | None:
-        """The key of AWSCURRENT, if it holds one."""
+        """The key of AWSCURRENT, if it holds one and can be read."""
         version_id = self._state.version_with(CURRENT)
         return None if version_id is None else self.labelled_key(version_id)
 
     def labelled_key(self, version_id: str) -> VersionedKey | None:
-        """The key of a labelled version, if it is one and holds a usable key."""
+        """The key of a labelled version, if it is one, holds a usable key and can be read."""
         if version_id not in self._state.labels:
             return None
         try:
             value = self._store.read(self._request.secret_id, version_id=version_id)
             credential = None if value is None else self._parse(value.text)
-        except (InvalidSecret, HostNotAllowed):
+        except (InvalidSecret, HostNotAllowed, SecretUnavailable) as error:
+            logger.warning("a version can't be looked up", extra={"version": version_id, "reason": str(error)})
             return None
         if value is None or credential is None or credential.private_key is None:
             return None

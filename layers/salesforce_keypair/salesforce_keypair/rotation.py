@@ -124,16 +124,17 @@ class Rotation:
         secret.refuse_changed_settings(pending, current)
         if installed.shown:
             _refuse_foreign(secret, current, installed)
-        app.replace(certificate, just_before=lambda: self._leave_bridge(secret, pending, deadline))
+        app.replace(certificate, just_before=lambda: self._leave_bridge(secret, current, pending, deadline))
         logger.info("certificate deployed and read back", extra={"fingerprint": certificate.fingerprint})
         if pending.own_user_installs and pending.same_app(current):
             self._hold_the_session(request, secret, pending, app, deadline)
 
-    def _leave_bridge(self, secret: RotatingSecret, pending: Credential, deadline: Deadline) -> None:
+    def _leave_bridge(
+        self, secret: RotatingSecret, current: Credential, pending: Credential, deadline: Deadline
+    ) -> None:
         """Help callers over the change, where it is the app in use that changes."""
-        key = secret.current_key()
-        if key is not None and pending.same_app(key.credential):
-            self._bridge.leave(key, secret.labelled_key, deadline)
+        if current.private_key is not None and pending.same_app(current):
+            self._bridge.leave(secret.current_key, secret.labelled_key, deadline)
 
     def _first_look(
         self, app: AppCertificate, pending: Credential, current: Credential, deadline: Deadline
