@@ -1,7 +1,10 @@
 """Fixtures of the scenarios."""
 
+import os
 from collections.abc import Iterator
+from typing import Any
 
+import boto3
 import pytest
 from botocore.config import Config
 
@@ -27,7 +30,20 @@ def running(stage: Stage) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def patient_with_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine's answers come late, and that is no failure of DynamoDB."""
+def lasting_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All environments of a stage share the SDK's clients, nine tenths of whose start they are.
+
+    And they are patient: a busy machine's answers come late, which is no failure of DynamoDB.
+    """
     patient = Config(connect_timeout=20, read_timeout=20)
     monkeypatch.setattr(aws, "_TABLE_CONFIG", aws._TABLE_CONFIG.merge(patient))
+    make = boto3.client
+    made: dict[tuple[str, str], Any] = {}
+
+    def client(service: Any, **options: Any) -> Any:
+        name = (service, os.environ["AWS_ENDPOINT_URL"])
+        if name not in made:
+            made[name] = make(service, **options)
+        return made[name]
+
+    monkeypatch.setattr(boto3, "client", client)

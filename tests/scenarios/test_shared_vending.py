@@ -21,7 +21,7 @@ from tests.scenarios.support import SET, STEPS, Stage, document_of, event, step_
 from tests.scenarios.vendors import Vendor
 from tests.scenarios.wire import Stopped, Wire
 
-pytestmark = pytest.mark.usefixtures("patient_with_the_table")
+pytestmark = pytest.mark.usefixtures("lasting_clients")
 
 
 @pytest.fixture
