@@ -12,10 +12,10 @@ from salesforce_keypair.credential import VersionedKey
 from salesforce_keypair.sealed_token import sealed, unsealed
 from salesforce_keypair.sealing import seal
 from salesforce_keypair.token_table import Row
-from tests.unit.sharing import a_token, version
+from tests.unit.sharing import NOW, a_token, version
 from tests.unit.support import FakeClock
 
-TOKEN = a_token(FakeClock(), min_ttl=60.0, forced=True)
+TOKEN = a_token(FakeClock(), min_ttl=60.0, forced_at=float(NOW))
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ CONTENT: dict[str, Any] = {
     "token_type": "Bearer",
     "org_id": TOKEN.org_id,
     "min_ttl": 60.0,
-    "forced": True,
+    "forced_at": float(NOW),
 }
 Change = Callable[[dict[str, Any]], object]
 STRANGE: dict[str, Change] = {
@@ -128,7 +128,7 @@ STRANGE: dict[str, Change] = {
     "an org that is no text": lambda content: content | {"org_id": ["00D"]},
     "a min_ttl that is no number": lambda content: content | {"min_ttl": "60"},
     "a min_ttl that is nothing": lambda content: content | {"min_ttl": None},
-    "forced that is no flag": lambda content: content | {"forced": "no"},
+    "a forced_at that is no number": lambda content: content | {"forced_at": "no"},
 }
 
 

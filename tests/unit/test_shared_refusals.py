@@ -186,7 +186,7 @@ def test_one_that_was_copied_from_another_secret_keeps_nobody_out(office: Office
     assert office.environment().vend().source is Source.FRESH
 
 
-@pytest.mark.parametrize(("until", "heeded"), [(899.0, True), (901.0, False), (1e12, False), (0.0, False)])
+@pytest.mark.parametrize(("until", "heeded"), [(959.0, True), (961.0, False), (1e12, False), (0.0, False)])
 def test_none_is_believed_for_longer_than_one_lasts(office: Office, until: float, *, heeded: bool) -> None:
     """As of an environment whose clock is ahead."""
     held = sealed_refusal(version(), replace(REFUSAL, until=NOW + until))

@@ -129,34 +129,44 @@ class SharedLogins:
         while True:
             shared = self._shared.look(quest.current, quest.key_of)
             if shared is None:
-                return self._own(request, quest.known, deadline)
-            quest.found = shared.token
+                return self._log_in_alone(quest)
+            quest.note(shared.token)
             if shared.token is not None and self._will_do(shared.token, quest):
                 return Fetched(shared.token, Source.SHARED)
             if shared.refusal is not None:
                 self._logins.heed(request.secret_id, shared.refusal)
             self._logins.check(request.secret_id)
-            if shared.leased_until <= self._clock.time():
-                taken = self._shared.take_lease(quest.current.secret_arn, quest.key_of, seconds=LEASE_SECONDS)
+            now = self._clock.time()
+            stand_in = quest.stand_in(now)
+            if stand_in is not None and shared.held_until > now:
+                return Fetched(stand_in, Source.STALE)
+            if shared.leased_until <= now:
+                taken = self._shared.take_lease(
+                    quest.current.secret_arn, quest.key_of, seconds=LEASE_SECONDS, though_held=stand_in is None
+                )
                 if taken is not None:
                     return self._lead(quest, *taken)
-            now = self._clock.time()
             is_over = patience.remaining() <= pause
-            stand_in = quest.stand_in(now)
+            stand_in = quest.stand_in(self._clock.time())
             if stand_in is not None:
-                # A lease that outlasts a login is held after one that gained nothing, and brings nothing.
-                in_vain = is_over or now - quest.started >= LEASE_SECONDS
-                if in_vain or stand_in.expires_at - now >= request.min_ttl:
+                # A login takes no longer than a lease: who holds one after the other brings nothing.
+                in_vain = is_over or self._clock.time() - quest.started >= LEASE_SECONDS
+                if in_vain or stand_in.expires_at - self._clock.time() >= request.min_ttl:
                     return Fetched(stand_in, Source.STALE)
             if is_over:
-                return self._own(request, quest.known, deadline)
+                return self._log_in_alone(quest)
             # Each at moments of its own: those who began together mustn't go on asking together.
             self._clock.sleep(pause * (0.5 + self._chance()))
             pause = min(pause * 1.5, _MOST_PAUSE_SECONDS)
 
+    def _log_in_alone(self, quest: "_Quest") -> Fetched:
+        """A login without the lease, which nobody else hears of."""
+        _, token = self._logins.log_in(quest.request, quest.tokens(), quest.deadline)
+        return Fetched(token, Source.FRESH)
+
     def _lead(self, quest: "_Quest", lease: Lease, found: Token | None) -> Fetched:
         """Log in for all who wait."""
-        quest.found = found
+        quest.note(found)
         if found is not None and self._will_do(found, quest):
             self._shared.release(lease)
             return Fetched(found, Source.SHARED)
@@ -180,7 +190,7 @@ class SharedLogins:
         """Whether a token from the table answers the request."""
         request, now = quest.request, self._clock.time()
         if request.force_refresh:
-            forced_just_now = token.forced and now < token.issued_at + FORCED_SECONDS
+            forced_just_now = now < token.forced_at + FORCED_SECONDS
             if not forced_just_now and token.issued_at < quest.started:
                 return False
         fresh = token.state(now, min_ttl=request.min_ttl) is TokenState.FRESH
@@ -198,6 +208,11 @@ class _Quest:
     started: float
     deadline: Deadline
     found: Token | None = None
+
+    def note(self, shared: Token | None) -> None:
+        """Keep what the table holds; where it told of none, it was busy, and the last one may still live."""
+        if shared is not None:
+            self.found = shared
 
     def tokens(self) -> list[Token]:
         """All that it has come across."""

@@ -58,7 +58,7 @@ class Logins:
             issued_at=issued_at,
             lifetime=self._token_lifetime,
         )
-        token = replace(token, min_ttl=request.min_ttl, forced=request.force_refresh)
+        token = replace(token, min_ttl=request.min_ttl, forced_at=issued_at if request.force_refresh else 0.0)
         for each in known:
             if each.value == token.value:
                 token = token.first_seen(each)

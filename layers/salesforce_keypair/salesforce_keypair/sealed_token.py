@@ -15,7 +15,7 @@ _MEMBERS: dict[str, type | tuple[type, ...]] = {
     "token_type": str,
     "org_id": str,
     "min_ttl": (int, float),
-    "forced": bool,
+    "forced_at": (int, float),
 }
 
 
@@ -33,7 +33,7 @@ def sealed(key: VersionedKey, token: Token) -> Row:
         "token_type": token.token_type,
         "org_id": token.org_id,
         "min_ttl": token.min_ttl,
-        "forced": token.forced,
+        "forced_at": token.forced_at,
     }
     return replace(row, sealed=seal(key.private_key, json.dumps(content).encode(), context=_context(key, row)))
 
@@ -56,7 +56,7 @@ def unsealed(key: VersionedKey, row: Row) -> Token | None:
         issued_at=float(row.issued_at),
         expires_at=float(row.expires_at),
         min_ttl=content["min_ttl"],
-        forced=content["forced"],
+        forced_at=content["forced_at"],
     )
 
 

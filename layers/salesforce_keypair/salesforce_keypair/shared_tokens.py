@@ -15,7 +15,7 @@ from salesforce_keypair.credential import VersionedKey
 from salesforce_keypair.sealed_refusal import sealed_refusal, unsealed_refusal
 from salesforce_keypair.sealed_token import sealed, unsealed
 from salesforce_keypair.standing_back import Refusal
-from salesforce_keypair.timing import Clock
+from salesforce_keypair.timing import CLOCKS_DIFFER_SECONDS, Clock
 from salesforce_keypair.token_cache import Token
 from salesforce_keypair.token_table import Entry, Row, TableBusy, TableUnavailable, TokenTable
 
@@ -26,9 +26,6 @@ logger = logging.getLogger(__name__)
 # After a failure the table isn't asked for this long: each of its time-outs would be a caller's.
 TABLE_PAUSE_SECONDS = 30.0
 _BUSY_SECONDS = 0.5
-# A token counted by a clock that is ahead would be served after its end.
-_CLOCK_TOLERANCE_SECONDS = 60.0
-
 
 KeyOf = Callable[[str], VersionedKey | None]
 """The key of a version, if that version is labelled and logs in as the same user; none otherwise."""
@@ -36,11 +33,15 @@ KeyOf = Callable[[str], VersionedKey | None]
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the table has for a secret: a token and a refusal that are genuine, and until when somebody logs in."""
+    """What the table has for a secret: a token and a refusal that are genuine, and until when somebody logs in.
+
+    `held_until` is until when no login brings a better token than the one that lives.
+    """
 
     token: Token | None
     refusal: Refusal | None
     leased_until: float
+    held_until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +77,33 @@ class SharedTokens:
         if entry is None:
             return None
         refusal = None if entry.refusal is None else unsealed_refusal(current, entry.refusal)
-        return Shared(self._opened(entry.row, key_of), refusal, entry.leased_until)
+        return Shared(self._opened(entry.row, key_of), refusal, entry.leased_until, entry.held_until)
 
-    def take_lease(self, secret_arn: str, key_of: KeyOf, *, seconds: float) -> tuple[Lease, Token | None] | None:
+    def take_lease(
+        self, secret_arn: str, key_of: KeyOf, *, seconds: float, though_held: bool = False
+    ) -> tuple[Lease, Token | None] | None:
         """The lease, and the token that was there when it was taken; None where another has it or the table fails."""
         lease = Lease(row_id=secret_arn, owner=uuid.uuid4().hex)
-        entry = self._ask(lambda: self._table.take_lease(lease.row_id, lease.owner, seconds=seconds))
+        entry = self._ask(
+            lambda: self._table.take_lease(lease.row_id, lease.owner, seconds=seconds, though_held=though_held)
+        )
         return None if entry is None else (lease, self._opened(entry.row, key_of))
 
     def put(self, key: VersionedKey, token: Token, *, lease: Lease | None = None, hold: float = 0.0) -> bool:
-        """Share a token; false where a later one is there, or the table fails. Ends the lease, in `hold` seconds."""
+        """Share a token; false where a later one is there, or the table fails.
+
+        Ends the lease, and holds the next one back for `hold` seconds.
+        """
         row = sealed(key, token)
         owner = None if lease is None else lease.owner
         return self._ask(lambda: self._table.put(key.secret_arn, row, owner=owner, hold=hold)) or False
 
     def release(self, lease: Lease, *, hold: float = 0.0) -> None:
-        """End a lease without a login's end to tell of, in `hold` seconds."""
+        """End a lease without a login's end to tell of, and hold the next one back for `hold` seconds."""
         self._ask(lambda: self._table.release(lease.row_id, lease.owner, hold=hold))
 
     def refuse(self, current: VersionedKey, refusal: Refusal, *, lease: Lease, hold: float = 0.0) -> None:
-        """End a lease, in `hold` seconds, and tell all who wait what the login ended with."""
+        """End a lease, hold the next one back for `hold` seconds, and tell all who wait what the login ended with."""
         sealed_bytes = sealed_refusal(current, refusal)
         self._ask(lambda: self._table.release(lease.row_id, lease.owner, hold=hold, refusal=sealed_bytes))
 
@@ -122,7 +130,8 @@ class SharedTokens:
         now = self._clock.time()
         if row is None or row.expires_at <= now:
             return None
-        if row.issued_at > now + _CLOCK_TOLERANCE_SECONDS:
+        # Counted by a clock that is ahead, it would be served after its end.
+        if row.issued_at > now + CLOCKS_DIFFER_SECONDS:
             logger.warning("the shared token is from the future by this clock, so it isn't believed")
             return None
         key = key_of(row.key_version)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from salesforce_keypair.errors import KeyPairError, LoginRefused, LoginThrottled
-from salesforce_keypair.timing import Clock
+from salesforce_keypair.timing import CLOCKS_DIFFER_SECONDS, Clock
 
 # A person may be correcting the set-up right now; a minute is soon enough to notice.
 CONFIG_SECONDS = 60.0
@@ -71,17 +71,18 @@ class StandingBack:
 
     def heed(self, secret_id: str, refusal: Refusal) -> None:
         """Take over a refusal that another environment met, unless what is known here holds for longer."""
-        if refusal.code not in _KINDS or refusal.until > self._clock.time() + THROTTLED_SECONDS:
+        now = self._clock.time()
+        if refusal.code not in _KINDS or refusal.until > now + THROTTLED_SECONDS + CLOCKS_DIFFER_SECONDS:
             return
         refused = self._refused.setdefault(secret_id, _Refused())
         if refused.last is not None and refused.last.until >= refusal.until:
             return
         refused.last = refusal
         if refusal.settling_since is not None:
-            now = self._clock.time()
             # By another's clock, which may be ahead.
             refused.settling_since = min(self._since(refused) or now, refusal.settling_since, now)
-            refused.settling_last = now
+            # It may have lain there since a change of long ago.
+            refused.settling_last = min(now, refusal.until)
 
     def may_be_patient(self, secret_id: str) -> bool:
         """Whether a settling refusal is worth several tries within one request: for the first that meets it."""

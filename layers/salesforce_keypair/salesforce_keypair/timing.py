@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.2
+# What two machines' clocks may differ by before what one says of time is no longer believed by the other.
+CLOCKS_DIFFER_SECONDS = 60.0
 
 
 class Clock(Protocol):

@@ -65,11 +65,13 @@ class Row:
 class Entry:
     """What the table holds for a secret: a token, if there is one, and until when somebody fetches the next.
 
-    `refusal` is what the last login ended with instead of a token, sealed as well.
+    `held_until` is until when nobody should, who has a token that lives: the last login brought no better one.
+    `refusal` is what it ended with instead of a token, sealed as well.
     """
 
     row: Row | None
     leased_until: float
+    held_until: float = 0.0
     refusal: bytes | None = field(default=None, repr=False)
 
 
@@ -91,8 +93,11 @@ class TokenTable:
             raise _garbled("GetItem")
         return self._entry(answer.get("Item", {}))
 
-    def take_lease(self, row_id: str, owner: str, *, seconds: float) -> Entry | None:
-        """What the table holds, now that the lease on it is the owner's; None where another's holds."""
+    def take_lease(self, row_id: str, owner: str, *, seconds: float, though_held: bool = False) -> Entry | None:
+        """What the table holds, now that the lease on it is the owner's; None where another's holds.
+
+        What nobody owns is `held`, and given to who can't wait until that is over.
+        """
         now = self._clock.time()
         values = {
             ":owner": {"S": owner},
@@ -114,6 +119,7 @@ class TokenTable:
                     ConditionExpression=(
                         "lease_owner = :owner OR NOT attribute_type(lease_until, :number) "
                         "OR lease_until <= :now OR lease_until > :most"
+                        + (" OR attribute_not_exists(lease_owner)" if though_held else "")
                     ),
                     ExpressionAttributeNames={"#ttl": "ttl"},
                     ExpressionAttributeValues=values,
@@ -129,14 +135,17 @@ class TokenTable:
     def put(self, row_id: str, row: Row, *, owner: str | None = None, hold: float = 0.0) -> bool:
         """Store a token, under one's own lease or because it ends later; false where neither is so.
 
-        The lease ends with it, or is held for some seconds more.
+        The lease ends with it, and nobody who can wait takes the next one for `hold` seconds.
         """
         if owner is not None and self._put(row_id, row, owner=owner, hold=hold):
             return True
         return self._put(row_id, row, owner=None, hold=0.0)
 
     def release(self, row_id: str, owner: str, *, hold: float = 0.0, refusal: bytes | None = None) -> None:
-        """End one's own lease, or have it end in some seconds, with what the login ended with; done already is done."""
+        """End one's own lease, with what the login ended with, and hold the next one back for some seconds.
+
+        Done already is done.
+        """
         values: dict[str, Any] = {
             ":owner": {"S": owner},
             ":until": {"N": _millis(self._clock.time() + hold)},
@@ -145,6 +154,8 @@ class TokenTable:
         if refusal is not None:
             update += ", refusal = :refusal"
             values[":refusal"] = {"B": refusal}
+        if hold > 0:
+            update += " REMOVE lease_owner"
         try:
             _call(
                 "UpdateItem",
@@ -191,7 +202,7 @@ class TokenTable:
                 lambda: self._client.update_item(
                     TableName=self._name,
                     Key={"id": {"S": row_id}},
-                    UpdateExpression=f"{update} REMOVE refusal",
+                    UpdateExpression=f"{update} REMOVE refusal{', lease_owner' if hold > 0 else ''}",
                     ConditionExpression=condition,
                     ExpressionAttributeNames={"#ttl": "ttl"},
                     ExpressionAttributeValues=values,
@@ -204,9 +215,12 @@ class TokenTable:
     def _entry(self, item: Mapping[str, Any]) -> Entry:
         until = _integer(item, "lease_until") or 0
         left = until / 1000 - self._clock.time()
+        ends = until / 1000 if 0 < left <= MAX_LEASE_SECONDS else 0.0
+        is_owned = "lease_owner" in item
         return Entry(
             row=_row(item),
-            leased_until=until / 1000 if 0 < left <= MAX_LEASE_SECONDS else 0.0,
+            leased_until=ends if is_owned else 0.0,
+            held_until=0.0 if is_owned else ends,
             refusal=_typed(item, "refusal", "B", bytes),
         )
 
