@@ -215,3 +215,28 @@ def test_where_only_the_answer_of_its_write_is_lost_it_stands_and_is_said_to(
     assert stage.world.aws.faults.unspent == 0
     assert BRIDGED in {record.message for record in caplog.records}
     assert Vendor(stage).vend().source is Source.SHARED
+
+
+def test_a_row_that_nobody_believes_does_not_keep_the_bridge_out_however_long_it_says_it_lives(stage: Stage) -> None:
+    """As one that somebody forged, or of a user whom the document no longer names."""
+    now = int(stage.clock.time())
+    table = stage.world.aws.client("dynamodb")
+    forged = {
+        "id": {"S": stage.arn},
+        "key_version": {"S": stage.labels()["AWSCURRENT"]},
+        "instance_url": {"S": stage.world.org.url},
+        "issued_at": {"N": str(now)},
+        "expires_at": {"N": str(now + 80_000)},
+        "sealed": {"B": bytes(200)},
+        "ttl": {"N": str(now + 80_000)},
+    }
+    table.put_item(TableName=stage.variables["TOKEN_TABLE"], Item=forged)  # type: ignore[arg-type]
+    stage.world.app.spreading = NeitherUntil(600)
+    request = stage.begin()
+    stage.deliver(request, CREATE, SET)
+    stage.clock.advance(300)
+
+    fetched = Vendor(stage).vend()
+
+    assert fetched.source is Source.SHARED
+    assert stage.outsider.liveness(fetched.token.value).status_code == 200

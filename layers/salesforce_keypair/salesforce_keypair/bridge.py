@@ -15,8 +15,10 @@ logger = logging.getLogger(__name__)
 
 # The rotation goes on without it, so it doesn't wait for it long.
 _LOGIN_SECONDS = 20.0
-# What two calls of a table that doesn't answer take at most.
-_TABLE_SECONDS = 10.0
+# What the calls of a table that doesn't answer take at most.
+_TABLE_SECONDS = 15.0
+# For the write that comes next.
+_LEASE_SECONDS = 8.0
 _NO_BRIDGE = "no bridge over the change of the certificate; callers whose tokens end meanwhile depend on logins"
 
 
@@ -56,7 +58,11 @@ class Bridge:
         found = self._shared.look(key, key_of)
         if found is not None and found.token is not None and found.token.value == token.value:
             return _missing("Salesforce returned the session that is shared already, which is no younger for that")
-        if not self._shared.put(key, token):
+        # A row that isn't believed gives way to the lease alone: it may say of itself that it lives for a day.
+        taken = None
+        if found is not None and found.token is None:
+            taken = self._shared.take_lease(key.secret_arn, key_of, seconds=_LEASE_SECONDS)
+        if not self._shared.put(key, token, lease=None if taken is None else taken[0]):
             return _missing("the table didn't take the token, or holds one that lives longer")
         until = datetime.fromtimestamp(token.expires_at, UTC).isoformat(timespec="seconds")
         logger.info("a token of the current key bridges the change of the certificate", extra={"until": until})
