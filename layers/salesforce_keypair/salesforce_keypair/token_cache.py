@@ -76,12 +76,12 @@ class Token:
         return TokenState.FRESH
 
     def is_as_good_as_new(self, now: float, *, min_ttl: float) -> bool:
-        """Whether it was got a moment ago and another login gains nothing: it lives long enough, or no other will.
-
-        Some tokens are due for renewal from their first moment, and would be renewed at each request.
-        """
-        left = self.expires_at - now
-        return left > 0 and now < self.issued_at + NO_GAIN_SECONDS and min_ttl <= max(self.min_ttl, left)
+        """Whether it was got a moment ago for as demanding a request, so that another login gains nothing."""
+        return (
+            min_ttl <= self.min_ttl
+            and now < self.issued_at + NO_GAIN_SECONDS
+            and self.state(now, min_ttl=0) is TokenState.FRESH
+        )
 
     def first_seen(self, known: "Token") -> "Token":
         """This token with the times of `known`, which is the same one got by an earlier login.
