@@ -69,7 +69,8 @@ class CutRotation:
         request = self._stage.begin()
         failure = self._deliver(request)
         self._hold()
-        if self._set_up.heeded:
+        ran_out = self._set_up.hurried and isinstance(failure, NotSettled | RolledBack)
+        if self._set_up.heeded and not ran_out:
             self._has_succeeded(request, failure)
         else:
             self._has_been_put_back(request, failure)

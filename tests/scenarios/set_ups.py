@@ -12,13 +12,18 @@ from tests.scenarios.support import SHORT_WAIT, Stage
 
 @dataclass(frozen=True)
 class SetUp:
-    """A world before a rotation. `heeded` says whether Salesforce ever honours the new certificate."""
+    """A world before a rotation.
+
+    `heeded` says whether Salesforce ever honours the new certificate; `hurried` that it takes so long that one time-out
+    more may use the patience up.
+    """
 
     name: str
     arrange: Callable[[Stage], None]
     shared_tokens: bool = False
     connected_apps: bool = False
     heeded: bool = True
+    hurried: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -120,8 +125,8 @@ CONNECTED = (
 )
 SPREADING = (
     SetUp("hidden certificate", hidden_certificate),
-    SetUp("own user, neither key for a while", own_user_while_nobody_is_heeded),
-    SetUp("own user, the old key for a while", own_user_while_the_old_key_goes_on),
+    SetUp("own user, neither key for a while", own_user_while_nobody_is_heeded, hurried=True),
+    SetUp("own user, the old key for a while", own_user_while_the_old_key_goes_on, hurried=True),
 )
 UNHEEDED = (
     SetUp("never honoured, the old key goes on", old_key_goes_on, heeded=False),
