@@ -99,6 +99,11 @@ class Deployments:
         """Let the next deploy, or the next rehearsal, fail as a whole with that errorMessage."""
         self._failures[check_only].append(error_message)
 
+    def forget_failures(self) -> None:
+        """Let no deploy fail that hasn't yet."""
+        for failures in self._failures.values():
+            failures.clear()
+
     def submit(self, archive: bytes, options: DeployOptions, now: float, user_id: str) -> Deployment:
         """Take a package in for that user."""
         deployment = Deployment(archive, options, self.pace, now, user_id)

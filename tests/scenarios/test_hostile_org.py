@@ -1,0 +1,71 @@
+"""At a hostile org a rotation ends in success or says what a person must do, and nobody logs in without end."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.scenarios.enduring import rotation_endures, vending_endures
+from tests.scenarios.set_ups import MAIN, SPREADING, UNHEEDED, SetUp
+
+# The table's way is the same as without: what befalls a login befalls the bridge's too.
+SET_UPS = [set_up for set_up in (*MAIN, *SPREADING, *UNHEEDED) if not set_up.shared_tokens]
+SEEDS, AT_ONCE = 60, 15
+SAMPLE = 1
+
+Count = Callable[[str, object], None]
+
+# Of one delivery of four steps: what settling takes with its last seconds of patience, and four tries each time.
+MOST_LOGINS_OF_A_DELIVERY = 150
+# Four tries with each of four labels, and a round or two more for who is the first to be refused.
+MOST_LOGINS_OF_A_VEND = 40
+
+
+def _rotate(set_up: SetUp, seeds: range, record_property: Count) -> None:
+    worst = 0
+    for seed in seeds:
+        try:
+            worst = max(worst, rotation_endures(set_up, seed))
+        except (AssertionError, Exception) as error:
+            error.add_note(f"{set_up}, seed {seed}")
+            raise
+    record_property("max: logins of one delivery of a rotation at a hostile org", worst)
+    record_property("sum: rotations at a hostile org", len(seeds))
+    assert worst <= MOST_LOGINS_OF_A_DELIVERY
+
+
+def _vend(seeds: range, record_property: Count) -> None:
+    worst = most = 0
+    for seed in seeds:
+        try:
+            each, altogether = vending_endures(seed)
+        except (AssertionError, Exception) as error:
+            error.add_note(f"seed {seed}")
+            raise
+        worst, most = max(worst, each), max(most, altogether)
+    record_property("max: logins of one vend at a hostile org", worst)
+    record_property("max: logins of 100 minutes of vending at a hostile org", most)
+    assert worst <= MOST_LOGINS_OF_A_VEND
+
+
+@pytest.mark.parametrize("set_up", SET_UPS, ids=str)
+def test_a_rotation_at_a_hostile_org(set_up: SetUp, record_property: Count) -> None:
+    _rotate(set_up, range(SAMPLE), record_property)
+
+
+def test_vending_at_a_hostile_org(record_property: Count) -> None:
+    _vend(range(3), record_property)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("first", range(SAMPLE, SEEDS, AT_ONCE))
+@pytest.mark.parametrize("set_up", SET_UPS, ids=str)
+def test_rotations_at_a_hostile_org(set_up: SetUp, first: int, record_property: Count) -> None:
+    _rotate(set_up, range(first, first + AT_ONCE), record_property)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("first", range(100, 400, 50))
+def test_hours_of_vending_at_a_hostile_org(first: int, record_property: Count) -> None:
+    _vend(range(first, first + 50), record_property)
