@@ -220,14 +220,14 @@ _scripts = _kinds.flatmap(
 
 
 @given(script=_scripts)
-@examples(4_000)
+@examples(3_000)
 def test_any_answer_to_a_read(script: tuple[AppKind, bytes, list[bytes]]) -> None:
     kind, listed, reads = script
     _judged(kind, lambda request: listed if b"listMetadata" in request else reads[0], AppCertificate.installed)
 
 
 @given(script=_scripts)
-@examples(1_500)
+@examples(1_000)
 def test_what_was_read_is_written_back_or_not(script: tuple[AppKind, bytes, list[bytes]]) -> None:
     kind, listed, reads = script
     waiting = reads[:]
@@ -243,7 +243,7 @@ def test_what_was_read_is_written_back_or_not(script: tuple[AppKind, bytes, list
 
 
 @given(kind=_kinds, submitted=_submitted, polls=st.lists(_polls, min_size=1, max_size=3))
-@examples(4_000)
+@examples(3_000)
 def test_any_answer_to_a_deploy(kind: AppKind, submitted: bytes, polls: list[bytes]) -> None:
     waiting = polls[:]
 

@@ -103,20 +103,18 @@ def vending_endures(seed: int) -> tuple[int, int]:
         stage.install_key()
         settings = Settings.from_environment(stage.variables | {"SECRET_ID": stage.arn}, serves_secrets=True)
         vendor = build_vendor(settings, stage.clock, table_failed=lambda: None)
+        request = VendRequest(stage.arn, 60.0, force_refresh=False)
         worst, served = 0, 0
         wire = _hostile_wire(stage, seed)
         with hostile(stage.world.org, seed), wire.strung_up():
             for _ in range(_VENDS):
                 before = _logins(stage)
-                request = VendRequest(stage.arn, 60.0, force_refresh=False)
                 served += _is_served(vendor, request, stage)
                 worst = max(worst, _logins(stage) - before)
                 stage.clock.advance(_SECONDS_BETWEEN_VENDS)
         stage.clock.advance(_HOUR)
         # As soon as the org is well again, so is the vendor.
-        vendor.vend(
-            VendRequest(stage.arn, 60.0, force_refresh=False), deadline=Deadline.after(stage.clock, _VEND_SECONDS)
-        )
+        vendor.vend(request, deadline=Deadline.after(stage.clock, _VEND_SECONDS))
         assert served or stage.world.org.log.logins(stage.world.user.username).accepted <= 1
         return worst, _logins(stage)
 
