@@ -18,6 +18,8 @@ SAM_HOME := $(TOOLS)/sam-$(SAM_VERSION)
 SAM_READY := $(SAM_HOME)/.ready
 READY := .venv/.ready
 PYTHON := .venv/bin/python
+MUTMUT_HOME := $(TOOLS)/mutmut
+MUTMUT_READY := $(MUTMUT_HOME)/.ready
 # The make that SAM starts for the layer isn't a part of this one.
 APART := MAKEFLAGS= MAKELEVEL=
 # Expanded where it is used: the processor is the one that the target is made for.
@@ -43,7 +45,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cuts prove test-clients lint format typecheck validate build local-build reproducible deploy spread burst bench \
+.PHONY: help setup demo test cuts prove mutate test-clients lint format typecheck validate build local-build reproducible deploy spread burst bench \
     sandbox local-rotate local-vend local-lambda requirements count clean
 
 help: ## list the tasks
@@ -72,6 +74,9 @@ cuts: $(READY) ## let one trouble befall every remote call of a rotation, and se
 
 prove: $(READY) ## try to break every promise in every way that is known (takes up to 20 minutes)
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile prove -m "cuts or exhaustive or sampled"
+
+mutate: $(MUTMUT_READY) ## change the code in small ways and see the tests notice (takes an hour; ARGS="vending fetching")
+	@nice -n 15 $(MUTMUT_HOME)/bin/python -m tests.mutation $(ARGS)
 
 test-clients: $(READY) ## drive the Salesforce CLI and a caller in Node (from npm, 300 MB; skipped without Node)
 	@if found=$$(sh tests/clients/install_clients.sh "$(CURDIR)/$(TOOLS)" $(SALESFORCE_CLI_VERSION) $(AWS_SDK_VERSION) $(NODE_VERSION)); then \
@@ -161,7 +166,7 @@ count: ## count the lines of code and of tests, by folder
 	done
 
 clean: ## remove all that the tasks made, .venv and .tools included
-	@rm -rf .venv $(TOOLS) .aws-sam .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv $(TOOLS) .aws-sam .mutation .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
 
 # The uv on PATH, if it runs and is new enough for this project (uv itself says so); else one of our own.
@@ -181,6 +186,12 @@ $(READY): pyproject.toml uv.lock | $(UV)
 	@python=$$($(FIND_PYTHON)) || $(NO_PYTHON); \
 	echo "Setting up .venv with $$("$$python" --version)"; \
 	$(UV) sync --quiet --frozen --compile-bytecode --python "$$python"
+	@touch $@
+
+# Apart from .venv, for it brings a lot that nothing else needs.
+$(MUTMUT_READY): pyproject.toml uv.lock | $(UV)
+	@python=$$($(FIND_PYTHON)) || $(NO_PYTHON); \
+	UV_PROJECT_ENVIRONMENT=$(MUTMUT_HOME) $(UV) sync --quiet --frozen --group mutation --python "$$python"
 	@touch $@
 
 # SAM CLI pins old versions of what the project uses itself, so it lives apart.

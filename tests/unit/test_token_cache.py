@@ -36,6 +36,12 @@ def test_a_token_is_fresh_then_stale_then_dead(now: float, min_ttl: float, state
     assert TOKEN.state(now, min_ttl=min_ttl) is state
 
 
+@pytest.mark.parametrize(("age", "min_ttl", "good"), [(29.9, 60, True), (30, 60, False), (0, 60.1, False)])
+def test_for_half_a_minute_no_login_would_gain_on_it(age: float, min_ttl: float, *, good: bool) -> None:
+    token = replace(TOKEN, min_ttl=60)
+    assert token.is_as_good_as_new(token.issued_at + age, min_ttl=min_ttl) is good
+
+
 @pytest.mark.parametrize(
     ("issued_at", "times"),
     [(1500.0, (1000.0, 1900.0)), (1899.9, (1000.0, 1900.0)), (1900.0, (1900.0, 2800.0))],

@@ -280,6 +280,35 @@ def test_a_forced_refresh_that_fails_never_gives_the_old_token(vendor: Vendor, f
     assert type(vendor.error(force_refresh=True)) is type(failure)
 
 
+def test_a_renewal_that_was_long_in_vain_is_not_tried_again_at_once(vendor: Vendor, clock: FakeClock) -> None:
+    """Somebody doesn't answer, and callers would wait for that each time."""
+    first = vendor.vend()
+    vendor.login.error = InvalidSecret("privateKey can't sign", remedy="rotate")
+    vendor.login.takes = 3.5
+    clock.advance(700)
+    vendor.vend()
+    served = [vendor.vend() for _ in range(5)]
+    clock.advance(29)
+    served.append(vendor.vend())
+
+    assert {(each.token, each.source) for each in served} == {(first.token, Source.STALE)}
+    assert len(vendor.login.asked) == 2
+    clock.advance(1)
+    vendor.vend()
+    assert len(vendor.login.asked) == 3
+
+
+def test_a_renewal_that_fails_quickly_is_tried_at_the_next_request(vendor: Vendor, clock: FakeClock) -> None:
+    vendor.vend()
+    vendor.login.error = InvalidSecret("privateKey can't sign", remedy="rotate")
+    vendor.login.takes = 3.0
+    clock.advance(700)
+    vendor.vend()
+    vendor.login.error = None
+
+    assert vendor.vend().source is Source.FRESH
+
+
 def test_a_token_that_dies_during_the_failed_login_is_not_served(vendor: Vendor, clock: FakeClock) -> None:
     vendor.vend()
     vendor.login.error = LoginRefused("audience is invalid", remedy="correct it")
@@ -412,9 +441,32 @@ def test_a_login_that_gained_nothing_is_not_repeated_at_once(vendor: Vendor, clo
     served.append(vendor.vend())
 
     assert {each.source for each in served} == {Source.STALE}
+    assert len({each.token for each in served}) == 1
     assert len(vendor.login.asked) == 2
     clock.advance(1)
     assert vendor.vend().source is Source.FRESH
+
+
+def test_a_forced_refresh_that_brings_the_same_token_makes_it_no_younger(vendor: Vendor, clock: FakeClock) -> None:
+    vendor.login.same_token = True
+    first = vendor.vend().token
+    clock.advance(100)
+    forced = vendor.vend(force_refresh=True).token
+
+    assert (forced.issued_at, forced.expires_at) == (first.issued_at, first.expires_at)
+
+
+def test_a_login_that_gains_again_ends_the_pause_after_one_that_did_not(vendor: Vendor, clock: FakeClock) -> None:
+    vendor.login.same_token = True
+    vendor.vend()
+    clock.advance(700)
+    vendor.vend()
+    vendor.login.same_token = False
+    vendor.vend(force_refresh=True)
+    clock.advance(15)
+
+    assert vendor.vend(min_ttl_seconds=890).source is Source.FRESH
+    assert len(vendor.login.asked) == 4
 
 
 @pytest.mark.parametrize(("lifetime", "min_ttl"), [(300, 600), (900, 900)])

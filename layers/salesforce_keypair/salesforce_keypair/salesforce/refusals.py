@@ -213,7 +213,7 @@ REFUSALS: tuple[Refusal, ...] = (
 
 def refusal_of(error: str, description: str, grant: Grant) -> Refusal | None:
     """The first row that is about this refusal, if any."""
-    lowered = description.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    lowered = description.lower()
     return next((refusal for refusal in REFUSALS if refusal.matches(error, lowered, grant)), None)
 
 

@@ -1,0 +1,49 @@
+"""Which modules are changed, and which tests must notice."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A module of the package and the tests that answer for it.
+
+    These run in mutmut's own process. A function that a test starts as a process of its own runs from the sources, so
+    such a test can't notice a change and isn't named here.
+    """
+
+    path: str
+    tests: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called in the task's arguments."""
+        return self.path.removesuffix(".py").rpartition("/")[2]
+
+
+MODULES = (
+    Module("token_cache.py", ("tests/unit/test_token_cache.py", "tests/unit/test_vending.py")),
+    Module("salesforce/refusals.py", ("tests/unit/test_refusals.py", "tests/unit/test_login_refusals.py")),
+    Module(
+        "vending.py",
+        ("tests/unit/test_vending.py", "tests/unit/test_fetching.py", "tests/unit/test_fetching_failures.py"),
+    ),
+    Module(
+        "fetching.py",
+        ("tests/unit/test_fetching.py", "tests/unit/test_fetching_failures.py", "tests/unit/test_shared_refusals.py"),
+    ),
+    Module("credential.py", ("tests/unit/test_credential.py", "tests/unit/test_authority.py")),
+    Module(
+        "rotation.py",
+        (
+            "tests/scenarios/test_rotation.py",
+            "tests/scenarios/test_rotation_deadline.py",
+            "tests/scenarios/test_rotation_documents.py",
+            "tests/scenarios/test_rotation_out_of_order.py",
+            "tests/scenarios/test_rotation_put_back.py",
+            "tests/scenarios/test_rotation_refusals.py",
+            "tests/scenarios/test_rotation_schedule_test.py",
+            "tests/scenarios/test_own_user.py",
+            "tests/scenarios/test_standby.py",
+        ),
+    ),
+)
