@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 LEASE_SECONDS = 8.0
 # Many callers see one token refused at once. Those who ask within this time of a forced login share its token.
 FORCED_SECONDS = 10.0
+# What another environment got this lately is the newest that there is.
+_NEWEST_SECONDS = 3.0
 # After a failure nobody else tries for so long, while there is a token that lives.
 _FAILED_SECONDS = 5.0
 # While a refusal holds, the table is looked at no more often: another environment may have found a way.
@@ -193,8 +195,11 @@ class SharedLogins:
             forced_just_now = now < token.forced_at + FORCED_SECONDS
             if not forced_just_now and token.issued_at < quest.started:
                 return False
-        fresh = token.state(now, min_ttl=request.min_ttl) is TokenState.FRESH
-        return fresh or token.is_as_good_as_new(now, min_ttl=request.min_ttl)
+        if token.state(now, min_ttl=request.min_ttl) is TokenState.FRESH:
+            return True
+        # Some tokens are due for renewal from their first moment; not by each environment, for all that.
+        is_newest = now < token.issued_at + _NEWEST_SECONDS and token.expires_at - now >= request.min_ttl
+        return is_newest or token.is_as_good_as_new(now, min_ttl=request.min_ttl)
 
 
 @dataclass(slots=True)
