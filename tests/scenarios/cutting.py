@@ -127,6 +127,8 @@ class CutRotation:
         assert labels["AWSCURRENT"] == self._before.version_id
         assert labels["ROLLEDBACK"] == request.version_id
         assert "AWSPENDING" not in labels
+        # What was put back takes its time to spread, too.
+        self._stage.clock.advance(60)
         if self._before.pair is not None:
             assert self._stage.logs_in(self._before)
         for app in self._stage.world.org.apps:
