@@ -106,3 +106,31 @@ def test_a_change_that_spreads_is_not_taken_for_one_that_a_refusal_of_long_ago_t
     office.table.forge(ID, refusal={"B": sealed_refusal(version(), recent)})
     office.clock.advance(6)
     assert not office.environment().error().retryable
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_after_the_clock_was_set_back_no_token_is_served_for_an_hour_more_than_it_lives(
+    office: Office, *, shared: bool
+) -> None:
+    environment = office.environment()
+    first = environment.vend()
+    if not shared:
+        office.table.forge(ID, sealed=None)
+    office.clock.advance(-3600)
+
+    again = environment.vend()
+
+    assert again.source is Source.FRESH
+    assert again.token.expires_at < first.token.expires_at
+    assert office.environment().vend().token == again.token
+
+
+def test_after_the_clock_was_set_back_the_table_is_asked_again(office: Office) -> None:
+    office.table.aws.faults.inject("GetItem", Refuse("AccessDeniedException"), times=1)
+    environment = office.environment()
+    environment.vend()
+    office.clock.advance(-3600)
+
+    environment.vend()
+
+    assert office.environment().vend().source is Source.SHARED

@@ -1,7 +1,7 @@
 """A refusal sealed into a row of the shared table, and back: one refused login is told to all, as one token is.
 
-Sealed, because who can write to the table must not be able to keep callers from their tokens; and bound to the version
-of the secret that was refused, because a corrected document deserves a login of its own.
+Sealed, because who can write to the table must not be able to make up one that keeps callers from their tokens; and
+bound to the version of the secret that was refused, because a corrected document deserves a login of its own.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Tokens shared between execution environments: sealed with the key that logged in, kept in a DynamoDB table.
 
-Who can read the table can't read the tokens; who can write to it can only make environments log in themselves. A row is
-believed where it opens with the key of a labelled version of the secret, for what that version's document says of app
-and user, and for the times that the row itself states.
+Who can read the table can't read the tokens; who can write to it can make environments wait and log in themselves, and
+put back what was genuine for as long as it holds. A row is believed where it opens with the key of a labelled version
+of the secret, for what that version's document says of app and user, and for the times that the row itself states.
 """
 
 import logging
@@ -67,7 +67,8 @@ class SharedTokens:
     @property
     def available(self) -> bool:
         """Whether the table is worth asking: it didn't fail a moment ago."""
-        return self._clock.time() >= self._asked_again_at
+        # Not for longer than the pause, should the clock be set back.
+        return not 0 < self._asked_again_at - self._clock.time() <= TABLE_PAUSE_SECONDS
 
     def look(self, current: VersionedKey, key_of: KeyOf) -> Shared | None:
         """What the table has; None where it fails."""

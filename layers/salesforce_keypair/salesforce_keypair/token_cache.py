@@ -6,6 +6,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from salesforce_keypair.salesforce.login import Session
+from salesforce_keypair.timing import CLOCKS_DIFFER_SECONDS
 
 # google-auth's figure: a token is renewed this long before its end, so that a caller can hold it for its own work.
 REFRESH_EARLY_SECONDS = 225.0
@@ -69,7 +70,8 @@ class Token:
 
     def state(self, now: float, *, min_ttl: float) -> TokenState:
         """How it may be used by a caller who needs it for `min_ttl` seconds."""
-        if now >= self.expires_at:
+        # From the future: the clock was set back since, or another's is ahead, and it would be served after its end.
+        if now >= self.expires_at or now < self.issued_at - CLOCKS_DIFFER_SECONDS:
             return TokenState.DEAD
         if self.expires_at - now < max(min_ttl, REFRESH_EARLY_SECONDS):
             return TokenState.STALE
