@@ -226,8 +226,9 @@ def test_it_begins_nothing_after_the_step_s_deadline(stage: Stage, seconds: floa
     with suppress(KeyPairError):
         stage.deliver(request, SET, seconds=seconds)
 
-    assert begun
-    assert max(begun) <= end
+    # Without the time that the table may take it isn't begun at all.
+    assert bool(begun) is (seconds > 15)
+    assert all(each <= end for each in begun)
     stage.world.org.faults.clear()
     stage.world.aws.faults.clear()
     assert stage.deliver_all(request) is None
