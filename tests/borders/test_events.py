@@ -34,7 +34,9 @@ _rotation_events = st.builds(lambda step: _ROTATION | {"Step": step}, _steps).fl
 _numbers = st.one_of(
     st.sampled_from((float("nan"), float("inf"), -0.0, 1e-320, 10**400, -(10**400), 900, 900.5, True)), values
 )
-_vend_events = changed(_VEND, _numbers, most=3)
+_vend_events = changed(_VEND, _numbers, most=3) | st.builds(
+    lambda number: _VEND | {"min_ttl_seconds": number}, _numbers
+)
 
 
 @given(event=_rotation_events | st.text(max_size=5) | st.none())

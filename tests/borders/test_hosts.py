@@ -75,6 +75,8 @@ _MARKS = (
     ":-1",
     ":",
     "@evil.example",
+    ".evil.example",
+    "-evil.example",
     "evil.example/",
     "\\@evil.example",
     "#@evil.example",
@@ -111,7 +113,7 @@ def _urls(draw: st.DrawFn) -> str:
     """An org's origin with something put into it, or pieces in any order."""
     if draw(st.booleans()):
         return draw(st.sampled_from(_SCHEMES)) + "".join(draw(st.lists(_pieces, max_size=7)))
-    url = draw(_origins)
+    url = draw(_origins) + draw(st.just("") | _marks)
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.integers(0, len(url)))
         url = url[:place] + draw(_marks) + url[place + draw(st.integers(0, 2)) :]
