@@ -166,17 +166,16 @@ _ITEM = {
     "refusal": {"B": base64.b64encode(b"refusal").decode()},
     "ttl": {"N": "1800004500"},
 }
-_numbers = st.sampled_from(("-1", "1e400", "NaN", "", "0x1", "9" * 400, "1.5", "٣", " 1", "1_0")).map(
-    lambda text: {"N": text}
-)
+_numbers = st.sampled_from(
+    ("-1", "999999999999999", "1800000061000", "1e400", "NaN", "", "0x1", "9" * 400, "1.5", "٣", " 1", "1_0")
+).map(lambda text: {"N": text})
 _typed = st.one_of(
     _numbers,
     st.sampled_from(({"NULL": True}, {"M": {}}, {"L": []}, {"S": 5}, {"B": "%%%"}, {"BOOL": "x"}, {"SS": []}, {})),
 )
-_items = changed(_ITEM, values | _typed, most=3)
+_items = changed(_ITEM, values | _typed, most=3) | st.builds(lambda number: _ITEM | {"lease_until": number}, _numbers)
 _table_bodies = weighted(
-    (4, _items.flatmap(lambda item: bodies({"Item": item}, most=0))),
-    (4, _items.flatmap(lambda item: bodies({"Attributes": item}, most=0))),
+    (8, _items.flatmap(lambda item: bodies({"Item": item, "Attributes": item}, most=0))),
     (2, bodies({"Item": _ITEM, "Attributes": _ITEM})),
     (1, st.binary(max_size=40)),
 )
