@@ -23,13 +23,15 @@ class Module:
 MODULES = (
     Module("token_cache.py", ("tests/unit/test_token_cache.py", "tests/unit/test_vending.py")),
     Module("salesforce/refusals.py", ("tests/unit/test_refusals.py", "tests/unit/test_login_refusals.py")),
-    Module(
-        "vending.py",
-        ("tests/unit/test_vending.py", "tests/unit/test_fetching.py", "tests/unit/test_fetching_failures.py"),
-    ),
+    Module("vending.py", ("tests/unit/test_vending.py",)),
     Module(
         "fetching.py",
-        ("tests/unit/test_fetching.py", "tests/unit/test_fetching_failures.py", "tests/unit/test_shared_refusals.py"),
+        (
+            "tests/unit/test_vending.py",
+            "tests/unit/test_fetching.py",
+            "tests/unit/test_fetching_failures.py",
+            "tests/unit/test_shared_refusals.py",
+        ),
     ),
     Module("credential.py", ("tests/unit/test_credential.py", "tests/unit/test_authority.py")),
     Module(

@@ -8,6 +8,7 @@ from salesforce_keypair.fetching import LEASE_SECONDS, Source
 from salesforce_keypair.sealed_token import sealed
 from salesforce_keypair.token_cache import NO_GAIN_SECONDS
 from tests.integration.org_client import key_pair
+from tests.sandbox.aws import Act
 from tests.unit.sharing import BROUGHT, ID, NOW, Office, S, a_token, version
 from tests.unit.support import text_of
 
@@ -111,7 +112,30 @@ def test_who_needs_a_token_longer_than_it_was_fetched_for_gets_another(office: O
     assert office.environment().vend(min_ttl_seconds=895).source is Source.FRESH
 
 
+def test_after_a_login_the_next_one_that_is_needed_need_not_wait(office: Office) -> None:
+    office.environment().vend()
+    office.clock.advance(0.5)
+    began = office.clock.time()
+
+    assert office.environment().vend(min_ttl_seconds=900).source is Source.FRESH
+    assert office.clock.time() == began
+
+
 # Another environment fetches it
+
+
+def test_a_token_that_came_just_before_the_lease_was_taken_saves_the_login(office: Office) -> None:
+    brought = Act(lambda: office.put(version(), a_token(office.clock, value=BROUGHT)))
+    office.table.aws.faults.inject("UpdateItem", brought)
+
+    fetched = office.environment().vend()
+
+    assert (fetched.source, fetched.token.value, office.logins) == (Source.SHARED, BROUGHT, 0)
+    # Nor does its lease keep anybody from a login that is needed.
+    office.clock.advance(0.5)
+    began = office.clock.time()
+    assert office.environment().vend(force_refresh=True).source is Source.FRESH
+    assert office.clock.time() == began
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])

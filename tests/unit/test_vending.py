@@ -1,6 +1,8 @@
 """Which token a caller gets: one already paid for, a new one, or an error that says when to ask again."""
 
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from salesforce_keypair.fetching import Fetched, OwnLogins, Source
 from salesforce_keypair.key_choice import KeyChoice
 from salesforce_keypair.logins import Logins
 from salesforce_keypair.standing_back import StandingBack
-from salesforce_keypair.token_cache import MemoryCache
+from salesforce_keypair.token_cache import MemoryCache, Token
 from salesforce_keypair.vend_request import VendRequest
 from salesforce_keypair.vending import TokenVendor, reply
 from tests.integration.org_client import key_pair
@@ -416,6 +418,37 @@ def test_other_failures_pass_through_as_they_are(vendor: Vendor) -> None:
     assert vendor.error() is failure
     vendor.login.error = None
     assert vendor.vend().source is Source.FRESH
+
+
+# Somebody else who fetches it
+
+
+def test_who_got_the_old_token_back_asks_for_the_next_one_a_second_later(clock: FakeClock) -> None:
+    old = Token(
+        value="00D!old",
+        token_type="Bearer",
+        instance_url="https://acme.my.salesforce.com",
+        org_id=ORG_ID,
+        username="robot@example.com",
+        key_version="v1",
+        issued_at=clock.time(),
+        expires_at=clock.time() + 200,
+    )
+    brought = [
+        Fetched(old, Source.SHARED),
+        Fetched(old, Source.STALE),
+        Fetched(replace(old, value="00D!new"), Source.SHARED),
+    ]
+    vendor = TokenVendor(fetch=lambda *_: brought.pop(0), cache=MemoryCache(), clock=clock)
+    ask = partial(vendor.vend, VendRequest(S, min_ttl=60, force_refresh=False), deadline=clock.deadline(30))
+    clock.advance(100)
+    ask()
+    ask()
+
+    assert [ask() for _ in range(3)] == [Fetched(old, Source.STALE)] * 3
+    assert len(brought) == 1
+    clock.advance(1.0)
+    assert ask().token.value == "00D!new"
 
 
 # An org that returns the session it has
