@@ -13,8 +13,8 @@ from tests.mutation.modules import Module
 
 ROOT = Path(__file__).parents[2]
 _COPIED = ("tests", "events", "functions", "layers/salesforce_token", "template.yaml")
-# A mutant whose tests take so many times as long as otherwise, and a minute more, counts as noticed. That is patient, for
-# a computer that is busy with something else mustn't look like it; pytest's own limit ends a test that hangs before.
+# A mutant whose tests take so many times as long as otherwise, and a minute more, counts as noticed. That is patient,
+# for a computer that is busy with something else mustn't look like it; pytest's own limit ends a hanging test before.
 _PATIENCE = 30.0
 _MORE_SECONDS = 60.0
 
