@@ -24,7 +24,7 @@ from salesforce_keypair.keypair import PrivateKey
 from salesforce_keypair.salesforce.hosts import Hosts
 from tests.integration.org_client import certificate_of, key_pair
 from tests.scenarios.keys_made_once import share_keys
-from tests.unit.support import FakeClock, document, parse, private_pem, text_of
+from tests.unit.support import FakeClock, document, mangled_pem, parse, private_pem, text_of
 
 HOSTS = Hosts()
 
@@ -200,6 +200,13 @@ def test_key_material_that_cannot_be_used_is_named_with_the_reason(case: str) ->
     assert member in error.what
     assert reason in error.what
     assert str(content.get("privateKey"))[40:80] not in str(error) or "privateKey" not in content
+
+
+def test_the_numbers_of_a_key_are_checked_unless_that_was_done_before_it_was_stored() -> None:
+    text = text_of(key_pair(), privateKey=mangled_pem(d=key_pair().key.private_numbers().d - 2))
+
+    assert "privateKey" in refusal(text).what
+    assert Credential.parse(text, hosts=HOSTS, check_key=False).private_key is not None
 
 
 @pytest.mark.parametrize(
