@@ -46,6 +46,8 @@ MODULES = (
             "tests/scenarios/test_rotation_schedule_test.py",
             "tests/scenarios/test_own_user.py",
             "tests/scenarios/test_standby.py",
+            "tests/scenarios/test_bridge.py",
+            "tests/scenarios/test_bridge_missing.py",
         ),
     ),
 )

@@ -21,6 +21,9 @@ TOKEN = Token(
 @pytest.mark.parametrize(
     ("now", "min_ttl", "state"),
     [
+        # Another computer's clock may be so much ahead; more than that, and this one was set back.
+        (939.9, 60, TokenState.DEAD),
+        (940, 60, TokenState.FRESH),
         (1000, 60, TokenState.FRESH),
         (1675, 60, TokenState.FRESH),
         (1675.1, 60, TokenState.STALE),
