@@ -162,7 +162,11 @@ def test_where_somebody_overwrites_the_current_version_without_a_key_the_shared_
     assert Vendor(stage).vend().token.key_version == first.key_version
     assert Vendor(stage).vend().source is Source.SHARED
 
+
+def test_where_somebody_overwrites_it_without_a_key_and_for_another_user_no_token_is_shared(stage: Stage) -> None:
+    Vendor(stage).vend()
     stage.world.put_document(stage.world.document(username="other.robot@example.com"))
+
     with pytest.raises(InvalidSecret):
         Vendor(stage).vend()
 

@@ -130,6 +130,22 @@ def test_while_a_shared_token_lives_it_is_served_where_the_login_fails(
     assert office.logins == 2
 
 
+def test_where_salesforce_does_not_answer_while_a_token_lives_nobody_else_tries_for_some_seconds(
+    office: Office,
+) -> None:
+    office.environment().vend()
+    office.clock.advance(700)
+    office.login.error = SalesforceUnavailable("no answer", remedy="try again")
+    tried = office.environment().vend()
+    asked = office.logins
+
+    assert [office.environment().vend().source for _ in range(3)] == [Source.STALE] * 3
+    assert (tried.source, office.logins) == (Source.STALE, asked)
+    office.clock.advance(5)
+    assert office.environment().vend().source is Source.STALE
+    assert office.logins > asked
+
+
 def test_where_no_token_lives_each_says_why(office: Office) -> None:
     office.login.error = CONFIG_REFUSAL
     began = office.clock.time()
