@@ -32,7 +32,7 @@ LOCAL_BUILD := .aws-sam/local/build
 MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 FIND_PYTHON := sh $(LAYER)/find_python.sh 3.13 3.12 3.11 3.14
 NO_PYTHON := { echo "No Python 3.11 or later runs here: install python3.13" >&2; exit 1; }
-CODE := layers functions tests
+CODE := layers functions operate tests
 
 EXPORT_REQUIREMENTS := $(UV) export --quiet --locked --no-dev --no-emit-project --no-header --no-annotate --format requirements.txt
 
@@ -161,7 +161,7 @@ requirements: $(UV) ## write the layer's requirements from uv.lock, with hashes
 	@$(EXPORT_REQUIREMENTS) --output-file $(LAYER)/requirements.txt > /dev/null
 
 count: ## count the lines of code and of tests, by folder
-	@for folder in $(LAYER)/salesforce_keypair $(CALLERS_LAYER)/salesforce_token functions tests/sandbox tests/unit tests/integration tests/scenarios tests/template; do \
+	@for folder in $(LAYER)/salesforce_keypair $(CALLERS_LAYER)/salesforce_token functions operate tests/sandbox tests/unit tests/integration tests/scenarios tests/template; do \
 	    printf '%7d  %s\n' "$$(find $$folder -name '*.py' -exec cat {} + 2>/dev/null | wc -l)" $$folder; \
 	done
 

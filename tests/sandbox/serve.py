@@ -188,7 +188,8 @@ def _describe(world: World, place: Place, control_url: str, *, reachable: bool) 
         secret_arn=world.secret_arn,
         reachable=reachable,
         container_host=container_host,
-        shell=world.aws.environment("shell"),
+        # So that the commands of `operate` find the org from this shell, too.
+        shell=world.aws.environment("shell") | {"EXTRA_SALESFORCE_HOSTS": world.org.url.removeprefix("http://")},
         variables={
             ROTATION: world.aws.environment("sam-rotation") | no_table | world.rotation_variables | in_container,
             VENDOR: world.aws.environment("sam-token-vendor") | no_table | world.vendor_variables | in_container,

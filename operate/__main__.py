@@ -1,0 +1,50 @@
+"""The commands: `python -m operate --help`, or the tasks of the same names in the Makefile."""
+
+import logging
+import sys
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from salesforce_keypair.errors import KeyPairError
+
+app = typer.Typer(
+    name="operate",
+    help="Set up, look after and rescue Salesforce key pairs that AWS Secrets Manager rotates.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+# Exit codes of all commands: 0 done or well, 1 not well (what was looked at, or what was asked for failed), 2 usage.
+FAILED = 1
+STOPPED = 130
+
+
+@app.callback()
+def main() -> None:
+    """Set up, look after and rescue Salesforce key pairs that AWS Secrets Manager rotates."""
+    # The package tells a log what a command tells its user; at no level do its loggers print a secret.
+    logging.getLogger("salesforce_keypair").addHandler(logging.NullHandler())
+    for name in ("boto3", "botocore", "urllib3", "requests"):
+        # At DEBUG these print whole answers, secret values among them.
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def run() -> int:
+    """Run the command of the arguments; an error of ours ends it with its text, which says what to do."""
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        app(standalone_mode=True)
+    except KeyPairError as error:
+        errors.print(Text(f"{error.code}: {error}", style="bold red"))
+        return FAILED
+    except KeyboardInterrupt:
+        errors.print("Stopped.")
+        return STOPPED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,90 @@
+"""What every command works with: AWS as the caller's own credentials see it, Salesforce, a clock and a terminal."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from rich.console import Console
+
+from salesforce_keypair.credential import Credential
+from salesforce_keypair.salesforce.app_certificate import AppCertificate
+from salesforce_keypair.salesforce.login import SalesforceLogin
+from salesforce_keypair.salesforce.transport import Transport
+from salesforce_keypair.secret_store import SecretsManager
+from salesforce_keypair.settings import Settings
+from salesforce_keypair.timing import Clock, Deadline, SystemClock
+from salesforce_keypair.wiring.apps import app_opener
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+_CONFIG = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The outside parties of a command. Clients are made when they are first asked for, in the Region of the shell."""
+
+    settings: Settings
+    clock: Clock = field(default_factory=SystemClock)
+    console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str] = os.environ) -> "Workplace":
+        """The one that the shell's variables describe, as the functions' do. Raises InvalidSettings."""
+        return cls(Settings.from_environment(environ, serves_secrets=False))
+
+    @cached_property
+    def secrets(self) -> "SecretsManagerClient":
+        """Secrets Manager as boto3 has it, for what the functions never do."""
+        return boto3.client("secretsmanager", config=_CONFIG)
+
+    @cached_property
+    def store(self) -> SecretsManager:
+        """Secrets Manager as the functions see it."""
+        return SecretsManager(self.secrets)
+
+    @cached_property
+    def functions(self) -> "LambdaClient":
+        """Lambda. Never asks twice: an invocation whose answer was lost may have been made."""
+        return boto3.client("lambda", config=_CONFIG.merge(Config(retries={"total_max_attempts": 1})))
+
+    @cached_property
+    def stacks(self) -> "CloudFormationClient":
+        """CloudFormation."""
+        return boto3.client("cloudformation", config=_CONFIG)
+
+    @cached_property
+    def transport(self) -> Transport:
+        """HTTP to Salesforce's hosts."""
+        return Transport()
+
+    @cached_property
+    def login(self) -> SalesforceLogin:
+        """The orgs' token endpoints."""
+        return SalesforceLogin(transport=self.transport, hosts=self.settings.hosts, clock=self.clock)
+
+    @cached_property
+    def open_app(self) -> Callable[[Credential, Sequence[Credential], Deadline], AppCertificate]:
+        """What opens the app of a credential, as its admin or its own user."""
+        return app_opener(
+            store=self.store,
+            transport=self.transport,
+            login=self.login,
+            hosts=self.settings.hosts,
+            clock=self.clock,
+        )
+
+    def parse(self, text: str) -> Credential:
+        """The secret's document, checked. Raises InvalidSecret or HostNotAllowed."""
+        return Credential.parse(text, hosts=self.settings.hosts)
+
+    def within(self, seconds: float) -> Deadline:
+        """A deadline that many seconds from now."""
+        return Deadline.after(self.clock, seconds)
