@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.sandbox.aws import Function, LocalAws, Result, RotationPolicy
+from tests.sandbox.in_process import ORG_URL, answered_here
 from tests.sandbox.org import App, EmulatedOrg, Org, OrgClock, User
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +72,8 @@ class Version:
 class World:
     """A context manager: org, AWS, functions and the two secrets, as a newcomer has them before the first rotation.
 
-    With `shared_tokens` there is a table, too, and both functions know of it.
+    With `shared_tokens` there is a table, too, and both functions know of it. One that isn't `served` listens nowhere,
+    and has no functions: see `tests.sandbox.in_process`.
     """
 
     def __init__(
@@ -86,7 +88,9 @@ class World:
         place: Place | None = None,
         connected_apps: bool = False,
         shared_tokens: bool = False,
+        served: bool = True,
     ) -> None:
+        self._served = served
         self.timing = timing or Timing()
         self._policy = rotation_policy or RotationPolicy(repeats=1, pause_seconds=0.1)
         self._clock = clock
@@ -111,15 +115,25 @@ class World:
     def __enter__(self) -> Self:
         with self._stack:
             place = self._place
-            self.org = self._stack.enter_context(
-                EmulatedOrg(clock=self._clock, seed=self._seed, host=place.host, port=place.org_port, name=place.name)
+            if self._served:
+                self.org = self._stack.enter_context(
+                    EmulatedOrg(
+                        clock=self._clock, seed=self._seed, host=place.host, port=place.org_port, name=place.name
+                    )
+                )
+            else:
+                self.org = Org(ORG_URL, self._clock or OrgClock(), self._seed)
+            self.aws = self._stack.enter_context(
+                LocalAws(self._policy, host=place.host, port=place.aws_port, served=self._served)
             )
-            self.aws = self._stack.enter_context(LocalAws(self._policy, host=place.host, port=place.aws_port))
+            if not self._served:
+                self._stack.enter_context(answered_here(self.org, self.aws))
             self._set_up_org()
             self._create_secrets()
             if self._shared_tokens:
                 self._create_table()
-            self._create_functions()
+            if self._served:
+                self._create_functions()
             self._stack = self._stack.pop_all()
         return self
 

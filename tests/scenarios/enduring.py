@@ -17,7 +17,7 @@ from tests.scenarios.hearing import listening
 from tests.scenarios.leaks import know_the_world
 from tests.scenarios.promises import Promises, assert_tells_what_to_do
 from tests.scenarios.set_ups import SetUp
-from tests.scenarios.shortcut import without_sockets
+from tests.scenarios.shortcut import shortcut
 from tests.scenarios.support import STEPS, Stage
 from tests.scenarios.wire import Answer, RemoteCall, Trouble, Wire
 from tests.unit.support import header_of
@@ -37,7 +37,7 @@ _SECONDS_BETWEEN_VENDS = 150.0
 
 def rotation_endures(set_up: SetUp, seed: int) -> int:
     """Rotate while the org is hostile, then while it is calm; the most logins that one delivery took."""
-    with set_up.staged() as stage, without_sockets(stage.world), listening() as heard:
+    with set_up.staged() as stage, shortcut(stage.world), listening() as heard:
         promises = Promises(stage)
         request = stage.begin()
         logins: list[int] = []
@@ -99,7 +99,7 @@ def _helped(stage: Stage, failure: KeyPairError, logins: list[int]) -> None:
 
 def vending_endures(seed: int) -> tuple[int, int]:
     """Ask for tokens through some hours at a hostile org: the most logins of one request, and of all of them."""
-    with Stage(environment={"SETTLING_SECONDS": "720"}) as stage, without_sockets(stage.world):
+    with Stage(environment={"SETTLING_SECONDS": "720"}) as stage, shortcut(stage.world):
         stage.install_key()
         settings = Settings.from_environment(stage.variables | {"SECRET_ID": stage.arn}, serves_secrets=True)
         vendor = build_vendor(settings, stage.clock, table_failed=lambda: None)

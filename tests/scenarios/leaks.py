@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from urllib.parse import parse_qs, unquote_plus
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -15,6 +16,7 @@ from tests.scenarios.support import pair_in
 
 # Shorter than a line of PEM, longer than what two texts have in common by chance.
 PIECE = 24
+_HALF = PIECE // 2
 # Line ends, also spelt out and escaped once more, and the slash as some write it in JSON.
 _BREAKS = re.compile(r"(?:\s|\\+[nrt]|\\+(?=/))+")
 
@@ -23,8 +25,10 @@ class Searcher:
     """Knows secrets by kind and finds any piece of them."""
 
     def __init__(self) -> None:
-        self._pieces: dict[str, str] = {}
         self._short: dict[str, str] = {}
+        self._long: dict[str, str] = {}
+        # Every other half of a piece: whatever is as long as a piece holds one of them whole.
+        self._halves: set[str] = set()
 
     def know(self, kind: str, *forms: str) -> None:
         """Search for these texts from now on, and report them as that kind."""
@@ -32,26 +36,32 @@ class Searcher:
             text = _BREAKS.sub("", form)
             if len(text) < PIECE:
                 self._short[text] = kind
-            for start in range(len(text) - PIECE + 1):
-                self._pieces[text[start : start + PIECE]] = kind
+            elif text not in self._long:
+                self._long[text] = kind
+                self._halves |= _halves_of(text)
 
     def know_key(self, key: rsa.RSAPrivateKey) -> None:
         """A private key, in every form; its public half isn't secret."""
-        self.know("private key", *_forms_of(key))
+        self.know("private key", *_forms_of(key.private_numbers()))
 
     @property
     def kinds(self) -> set[str]:
         """What it searches for."""
-        return {*self._pieces.values(), *self._short.values()}
+        return {*self._long.values(), *self._short.values()}
 
     def find(self, text: str) -> set[str]:
         """The kinds of secrets that a text holds a piece of."""
-        found: set[str] = set()
-        for read in (_BREAKS.sub("", text), _BREAKS.sub("", unquote_plus(text))):
-            found |= {kind for short, kind in self._short.items() if short in read}
-            starts = range(len(read) - PIECE + 1)
-            found |= {self._pieces[piece] for i in starts if (piece := read[i : i + PIECE]) in self._pieces}
-        return found
+        readings = [text, unquote_plus(text)] if "%" in text else [text]
+        return {kind for reading in readings for kind in self._found_in(_BREAKS.sub("", reading))}
+
+    def _found_in(self, text: str) -> Iterator[str]:
+        yield from (kind for short, kind in self._short.items() if short in text)
+        halves = self._halves
+        for place in range(len(text) - _HALF + 1):
+            if text[place : place + _HALF] in halves:
+                starts = range(max(0, place - _HALF), min(place, len(text) - PIECE) + 1)
+                pieces = [text[start : start + PIECE] for start in starts]
+                yield from (kind for form, kind in self._long.items() if any(piece in form for piece in pieces))
 
 
 def know_the_world(world: World) -> Searcher:
@@ -124,8 +134,19 @@ def _know_document(searcher: Searcher, text: str) -> None:
         searcher.know_key(pair.key)
 
 
-def _forms_of(key: rsa.RSAPrivateKey) -> Iterator[str]:
-    numbers = key.private_numbers()
+# The keys of a run are few, and known to one searcher after another.
+@lru_cache(maxsize=2048)
+def _halves_of(text: str) -> frozenset[str]:
+    return frozenset(text[start : start + _HALF] for start in range(0, len(text) - _HALF + 1, _HALF))
+
+
+@lru_cache(maxsize=64)
+def _forms_of(numbers: rsa.RSAPrivateNumbers) -> tuple[str, ...]:
+    return tuple(_BREAKS.sub("", form) for form in _written(numbers))
+
+
+def _written(numbers: rsa.RSAPrivateNumbers) -> Iterator[str]:
+    key = numbers.private_key(unsafe_skip_rsa_key_validation=True)
     for number in (numbers.d, numbers.p, numbers.q):
         yield str(number)
         yield f"{number:x}"

@@ -109,7 +109,7 @@ class Stage:
     """A context manager: the world before the first rotation, and the rotation function's inside, ready to be called.
 
     Times are those of production: what waits, waits on the stage's own clock. Without `bridge` the rotation isn't told
-    of the table.
+    of the table. Only one that is `served` listens on sockets, for time-outs and functions in processes of their own.
     """
 
     world: World
@@ -124,8 +124,10 @@ class Stage:
         connected_apps: bool = False,
         shared_tokens: bool = False,
         bridge: bool = True,
+        served: bool = False,
     ) -> None:
         self.clock = FakeClock()
+        self._served = served
         self._connected_apps = connected_apps
         self._shared_tokens = shared_tokens
         self._bridge = bridge
@@ -141,6 +143,7 @@ class Stage:
                     clock=OrgClock(source=self.clock.time),
                     connected_apps=self._connected_apps,
                     shared_tokens=self._shared_tokens,
+                    served=self._served,
                 )
             )
             # Secrets Manager can start a rotation of it and reaches nobody: the test delivers.
@@ -165,6 +168,9 @@ class Stage:
         for name, value in self.variables.items():
             patch.setenv(name, value)
         patch.setattr(boto3, "DEFAULT_SESSION", _aws_session(self.variables["AWS_ACCESS_KEY_ID"]))
+        if not self._served:
+            # Nothing passes through it that it could remember, and making one takes as long as half a rotation.
+            patch.setattr(boto3, "client", _client_made_once)
         # Its pauses between two tries of a call.
         patch.setattr(botocore.endpoint, "time", self.clock)
         share_keys(patch)
@@ -298,6 +304,9 @@ class Stage:
 @cache
 def _text_of(name: str) -> str:
     return (EVENTS / f"{name}.json").read_text(encoding="utf-8")
+
+
+_client_made_once = cache(boto3.client)
 
 
 @cache

@@ -1,6 +1,7 @@
 """A step ends before Lambda ends it, with an error that says why, and leaves what the next delivery can go on from."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -60,16 +61,23 @@ def assert_goes_on(stage: Stage, request: object) -> None:
     assert stage.deliver_all(open_request) is None
 
 
+@pytest.fixture
+def served() -> Iterator[Stage]:
+    """A stage that is spoken to over sockets."""
+    with Stage(served=True) as made:
+        made.install_key()
+        yield made
+
+
 @pytest.mark.parametrize("step", ASKS_SALESFORCE)
-def test_a_step_ends_in_time_where_the_org_doesnt_answer(stage: Stage, step: str) -> None:
-    stage.install_key()
-    request = stage.begin()
-    stage.deliver(request, *STEPS[: STEPS.index(step)])
+def test_a_step_ends_in_time_where_the_org_doesnt_answer(served: Stage, step: str) -> None:
+    request = served.begin()
+    served.deliver(request, *STEPS[: STEPS.index(step)])
     # In real time here, for it is the socket that must not wait too long.
     clock = SystemClock()
-    settings = Settings.from_environment(stage.variables, serves_secrets=False)
+    settings = Settings.from_environment(served.variables, serves_secrets=False)
     rotation = build_rotation(settings, clock, table_failed=lambda: None)
-    stage.world.org.faults.add(faults.delayed(30), ALL, times=None)
+    served.world.org.faults.add(faults.delayed(30), ALL, times=None)
     started = time.monotonic()
 
     with pytest.raises(KeyPairError) as caught:

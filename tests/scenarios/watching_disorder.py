@@ -19,7 +19,7 @@ from tests.scenarios.hearing import Heard, listening
 from tests.scenarios.leaks import know_the_world
 from tests.scenarios.promises import Promises, apps_but_certificates, assert_tells_what_to_do, has_logged_in
 from tests.scenarios.set_ups import SetUp
-from tests.scenarios.shortcut import without_sockets
+from tests.scenarios.shortcut import shortcut
 from tests.scenarios.support import Held, Stage, document_of
 
 RESCUED = "rescued"
@@ -69,7 +69,7 @@ class Watch:
 
 def play(set_up: SetUp, events: Sequence[Event]) -> None:
     """Let events happen to a secret whose rotation has begun; each assertion that fails is a broken promise."""
-    with set_up.staged() as stage, without_sockets(stage.world) as crossing, listening() as heard:
+    with set_up.staged() as stage, shortcut(stage.world) as crossing, listening() as heard:
         watch = Watch(stage, heard)
         scene = Scene(stage, crossing, watch.ended)
         crossing.seen = lambda operation, parameters: _see(scene, watch, operation, parameters)

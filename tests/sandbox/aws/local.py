@@ -16,7 +16,7 @@ from tests.sandbox.aws.dynamodb import DynamoDb
 from tests.sandbox.aws.faults import FaultPlan
 from tests.sandbox.aws.functions import Function, FunctionSettings
 from tests.sandbox.aws.gateway import REGION, Call, Callers, Gateway
-from tests.sandbox.aws.http_server import HttpServer
+from tests.sandbox.aws.http_server import HttpServer, Request, Response
 from tests.sandbox.aws.lambda_service import LambdaService
 from tests.sandbox.aws.rotations import RotationPolicy
 from tests.sandbox.aws.secrets_manager import SecretsManager
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 _SESSION_LOCK = threading.Lock()
+# Nobody listens there.
+_NOWHERE = "127.0.0.1:2"
 
 
 @cache
@@ -35,18 +37,41 @@ def _session() -> boto3.session.Session:
     return boto3.session.Session()
 
 
+@cache
+def _client(service: Any, url: str, access_key: str, secret_key: str, config: Config | None) -> Any:
+    direct = Config(proxies={})
+    with _SESSION_LOCK:
+        made: Any = _session().client(
+            service,
+            endpoint_url=url,
+            region_name=REGION,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            config=direct.merge(config) if config else direct,
+        )
+    return made
+
+
 class LocalAws:
     """A context manager; nothing that it started is left when it ends, however it ends.
 
     with LocalAws() as aws:
         rotation = aws.create_function("rotation", folder, layers=[layer], timeout=900)
         aws.client("secretsmanager").create_secret(Name="key-pair", SecretString=document)
+
+    One that isn't `served` listens nowhere: who sees to it that requests get to `answer` spares the sockets, but no
+    function's process can reach it.
     """
 
     def __init__(
-        self, rotation_policy: RotationPolicy | None = None, *, host: str = "127.0.0.1", port: int = 0
+        self,
+        rotation_policy: RotationPolicy | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        served: bool = True,
     ) -> None:
-        self._host, self._port = host, port
+        self._host, self._port, self._served = host, port, served
         self._callers = Callers()
         self._lambda = LambdaService()
         self.secrets_manager = SecretsManager(self._lambda, rotation_policy or RotationPolicy())
@@ -60,11 +85,13 @@ class LocalAws:
 
     def __enter__(self) -> Self:
         with self._stack:
-            self._logs = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="local-aws-")))
-            self._server = HttpServer(self._gateway.answer, self._host, self._port)
+            self._logs = Path(os.devnull)
             # Ended in the opposite order: no more deliveries, then the functions, so that who waits for one gets an
             # answer, then the rotations, which waited too, and the address last.
-            self._stack.callback(self._server.close)
+            if self._served:
+                self._logs = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="local-aws-")))
+                self._server = HttpServer(self._gateway.answer, self._host, self._port)
+                self._stack.callback(self._server.close)
             self._stack.callback(self.secrets_manager.wait_for_all_rotations)
             self._stack.callback(self._lambda.close)
             self._stack.callback(self.secrets_manager.stop_rotations)
@@ -77,9 +104,15 @@ class LocalAws:
     @property
     def url(self) -> str:
         """What AWS_ENDPOINT_URL is set to."""
+        if not self._served:
+            return f"http://{_NOWHERE}"
         if self._server is None:
             raise RuntimeError("The local AWS runs only inside its with block")
         return f"http://{self._server.address}"
+
+    def answer(self, request: Request) -> Response:
+        """What a request over HTTP is answered. Raises DroppedConnection."""
+        return self._gateway.answer(request)
 
     @property
     def faults(self) -> FaultPlan:
@@ -150,17 +183,10 @@ class LocalAws:
         self, service: Literal["lambda"], *, caller: str = ..., config: Config | None = ...
     ) -> "LambdaClient": ...
     def client(self, service: Any, *, caller: str = "test", config: Config | None = None) -> Any:
-        """A boto3 client of this address, closed with it; without `config` it retries as boto3 does by default."""
+        """A boto3 client of this address; without `config` it retries as boto3 does by default."""
         variables = self.environment(caller)
-        direct = Config(proxies={})
-        with _SESSION_LOCK:
-            client = _session().client(
-                service,
-                endpoint_url=self.url,
-                region_name=REGION,
-                aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-                config=direct.merge(config) if config else direct,
-            )
-        self._stack.callback(client.close)
+        make = _client if not self._served else _client.__wrapped__
+        client = make(service, self.url, variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], config)
+        if self._served:
+            self._stack.callback(client.close)
         return client
