@@ -119,7 +119,7 @@ _LOGIN = TOKEN_REPLY | {"instance_url": SALESFORCE}
 @pytest.fixture(scope="module")
 def account() -> Iterator[_Account]:
     clock = FakeClock()
-    place = SimpleNamespace(clock=clock, variables={**ENVIRONMENT, "SECRET_ID": f"b,{_ARN}"})
+    place = SimpleNamespace(clock=clock, variables={**ENVIRONMENT, "SECRET_ID": f"b,{_ARN}"}, note=lambda text: None)
     secrets = _secrets()
     secrets.know_key(key_pair().key)
     secrets.know("access token", str(TOKEN_REPLY["access_token"])[:40])

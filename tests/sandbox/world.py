@@ -101,6 +101,8 @@ class World:
         self._connected_apps = connected_apps
         self._shared_tokens = shared_tokens
         self._stack = ExitStack()
+        # What came out of it in a test's own process: texts of errors, and what handlers printed.
+        self.notes: list[str] = []
 
     org: Org
     aws: LocalAws
@@ -215,12 +217,17 @@ class World:
             self.tables.delete_item(TableName=TOKEN_TABLE, Key={"id": {"S": row["id"]}})
 
     @property
+    def shares_tokens(self) -> bool:
+        """Whether there is a table."""
+        return self._shared_tokens
+
+    @property
     def rotation_variables(self) -> dict[str, str]:
         """What the rotation function is told besides the AWS SDK's own variables."""
         return {
             "SETTLED_LOGINS": str(self.timing.settled_logins),
             "SETTLED_INTERVAL_SECONDS": f"{self.timing.settled_interval:g}",
-            **self._common_variables(),
+            **self.common_variables(),
         }
 
     @property
@@ -228,10 +235,11 @@ class World:
         """What the token vendor is told besides the AWS SDK's own variables."""
         return {
             "SECRET_ID": self.secret_arn,
-            **self._common_variables(),
+            **self.common_variables(),
         }
 
-    def _common_variables(self) -> dict[str, str]:
+    def common_variables(self) -> dict[str, str]:
+        """What both functions are told."""
         return {
             "EXTRA_SALESFORCE_HOSTS": self.org.url.removeprefix("http://"),
             "SETTLING_SECONDS": f"{self.timing.settling:g}",

@@ -9,8 +9,6 @@ from salesforce_keypair.errors import KeyPairError, NotSettled, RolledBack
 from tests.sandbox.aws import RotationRequest
 from tests.sandbox.org.spreading import AtOnce
 from tests.scenarios import wire as wires
-from tests.scenarios.hearing import Heard, listening
-from tests.scenarios.leaks import know_the_world
 from tests.scenarios.promises import InUse, Promises, assert_tells_what_to_do
 from tests.scenarios.set_ups import SetUp
 from tests.scenarios.support import STEPS, Stage
@@ -51,12 +49,11 @@ class Cut:
 class CutRotation:
     """One rotation of one set-up, and how it ended."""
 
-    def __init__(self, stage: Stage, set_up: SetUp, cuts: Sequence[Cut], wire: Wire, heard: Heard) -> None:
+    def __init__(self, stage: Stage, set_up: SetUp, cuts: Sequence[Cut], wire: Wire) -> None:
         self._stage = stage
         self._set_up = set_up
         self._cuts = cuts
         self._wire = wire
-        self._heard = heard
         self._before = stage.labelled("AWSCURRENT")
         self._promises = Promises(stage)
         self._in_use = InUse(stage) if "standby" in self._before.document else None
@@ -74,8 +71,6 @@ class CutRotation:
             self._has_succeeded(request, failure)
         else:
             self._has_been_put_back(request, failure)
-        leaked = know_the_world(self._stage.world).find(self._heard.text)
-        assert leaked == set(), f"leaked: {leaked}"
 
     def _trouble(self, cut: Cut) -> Trouble:
         lasting = LASTING.get(cut.trouble)
@@ -96,7 +91,6 @@ class CutRotation:
             except KeyPairError as error:
                 failure = error
                 self.story.append(f"{error.code}: {error}")
-                self._heard.error(error)
                 assert_tells_what_to_do(error)
                 # The next delivery meets the same environment or a new one, as it happens.
                 if self._cuts and self._cuts[0].number % 2:
@@ -145,9 +139,9 @@ class CutRotation:
 
 def cut(set_up: SetUp, *cuts: Cut) -> list[str]:
     """Play a rotation with those cuts; how its deliveries ended."""
-    with set_up.staged() as stage, listening() as heard:
+    with set_up.staged() as stage:
         wire = Wire(stage.clock)
-        rotation = CutRotation(stage, set_up, cuts, wire, heard)
+        rotation = CutRotation(stage, set_up, cuts, wire)
         try:
             rotation.play()
         except (AssertionError, Exception) as error:

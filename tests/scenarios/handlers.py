@@ -5,7 +5,7 @@ import io
 import json
 import logging
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -14,6 +14,8 @@ import pytest
 
 from salesforce_keypair import timing
 from tests.sandbox.world import FUNCTIONS
+from tests.scenarios.auditing import LOUD
+from tests.scenarios.hearing import told_by
 from tests.unit.support import FakeClock
 
 
@@ -22,6 +24,10 @@ class Place(Protocol):
 
     clock: FakeClock
     variables: dict[str, str]
+
+    def note(self, text: str) -> None:
+        """Hear what came out of it."""
+        ...
 
 
 @dataclass
@@ -46,11 +52,16 @@ class Handler:
 
     module: Any
     _output: io.StringIO
+    _note: Callable[[str], None]
     _looked_at: int = 0
 
     def __call__(self, event: Mapping[str, Any], context: Context | None = None) -> Any:
         with redirect_stdout(self._output):
-            return self.module.lambda_handler(event, context or Context())
+            try:
+                return self.module.lambda_handler(event, context or Context())
+            except Exception as error:
+                self._note(told_by(error))
+                raise
 
     def printed(self) -> list[dict[str, Any]]:
         """Lines of the log and metrics since the last look; every line is JSON."""
@@ -82,7 +93,7 @@ def loaded(function: str, stage: Place, **variables: str) -> Iterator[Handler]:
         patch.setattr(timing, "SystemClock", lambda: stage.clock)
         # Powertools keeps loggers by the name of the service: a name of its own makes a new one.
         service = f"{function}-{uuid.uuid4().hex}"
-        for name, value in (stage.variables | {"POWERTOOLS_SERVICE_NAME": service} | variables).items():
+        for name, value in (stage.variables | LOUD | {"POWERTOOLS_SERVICE_NAME": service} | variables).items():
             patch.setenv(name, value)
         specification = importlib.util.spec_from_file_location(f"{function}_app", FUNCTIONS / function / "app.py")
         assert specification is not None
@@ -92,7 +103,11 @@ def loaded(function: str, stage: Place, **variables: str) -> Iterator[Handler]:
         # Powertools' logger keeps the stream that it finds here.
         with redirect_stdout(output):
             specification.loader.exec_module(module)
-        yield Handler(module, output)
+        handler = Handler(module, output, stage.note)
+        try:
+            yield handler
+        finally:
+            stage.note(output.getvalue())
 
 
 @contextmanager

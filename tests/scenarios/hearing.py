@@ -17,22 +17,22 @@ class Heard(logging.Handler):
         """A line of the log."""
         self._texts += [record.getMessage(), repr(vars(record))]
         if record.exc_info is not None and record.exc_info[1] is not None:
-            self.error(record.exc_info[1])
+            self._texts.append(told_by(record.exc_info[1]))
 
-    def error(self, error: BaseException) -> None:
-        """An error as Lambda prints it, and as somebody's debugger would."""
-        self._texts += traceback.format_exception(error)
-        while error is not None:
-            self._texts += [repr(error), repr(error.args), repr(vars(error))]
-            following = error.__cause__ or error.__context__
-            if following is None:
-                return
-            error = following
+    def taken(self) -> str:
+        """All of it since the last time."""
+        texts, self._texts = self._texts, []
+        return "\n".join(texts)
 
-    @property
-    def text(self) -> str:
-        """All of it."""
-        return "\n".join(self._texts)
+
+def told_by(error: BaseException) -> str:
+    """An error as Lambda prints it, and as somebody's debugger would, with all that led to it."""
+    texts = traceback.format_exception(error)
+    cause: BaseException | None = error
+    while cause is not None:
+        texts += [repr(cause), repr(cause.args), repr(vars(cause))]
+        cause = cause.__cause__ or cause.__context__
+    return "\n".join(texts)
 
 
 @contextmanager

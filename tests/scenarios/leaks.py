@@ -67,18 +67,15 @@ class Searcher:
 def know_the_world(world: World) -> Searcher:
     """A searcher for everything secret that the world has seen so far."""
     searcher = Searcher()
-    for version in world.aws.secrets_manager.versions(world.secret_arn):
-        if version.value is not None and version.value.string is not None:
-            _know_document(searcher, version.value.string)
-    searcher.know("consumer secret", world.admin_app.consumer_secret, world.app.consumer_secret)
+    for text in world.aws.secrets_manager.values():
+        _know_document(searcher, text)
+    searcher.know("consumer secret", *(app.consumer_secret for app in world.org.apps))
     for entry in world.org.log.entries(Kind.TOKEN):
         for assertion in parse_qs(entry.body.decode()).get("assertion", []):
             know_assertion(searcher, assertion)
-    for session in world.org.sessions.live(world.org.clock.now()):
-        know_token(searcher, session.token)
-    for rotation in world.aws.secrets_manager.rotations(world.secret_arn):
-        if rotation.request.rotation_token is not None:
-            searcher.know("rotation token", rotation.request.rotation_token)
+    for token in world.org.sessions.given_out:
+        know_token(searcher, token)
+    searcher.know("rotation token", *world.aws.secrets_manager.rotation_tokens())
     return searcher
 
 

@@ -30,6 +30,7 @@ from tests.sandbox.aws import RotationPolicy
 from tests.sandbox.aws import RotationRequest as Opened
 from tests.sandbox.org import Kind, OrgClock
 from tests.sandbox.world import FUNCTIONS, ROOT, TOKEN_TABLE, World
+from tests.scenarios.hearing import told_by
 from tests.scenarios.keys_made_once import share_keys
 from tests.unit.support import FakeClock, private_pem
 
@@ -225,7 +226,11 @@ class Stage:
         """Deliver some steps in that order; raises what the first one that fails raises."""
         for step in steps:
             parsed = RotationRequest.parse(step_event(step, request))
-            self.rotation.run(parsed, deadline=Deadline.after(self.clock, seconds))
+            try:
+                self.rotation.run(parsed, deadline=Deadline.after(self.clock, seconds))
+            except Exception as error:
+                self.note(told_by(error))
+                raise
 
     def deliver_all(self, request: Opened, *, times: int = 1) -> KeyPairError | None:
         """Deliver the whole rotation, and again after a failure; the last failure, if it didn't succeed."""
@@ -248,6 +253,10 @@ class Stage:
         return request
 
     # What an outsider sees
+
+    def note(self, text: str) -> None:
+        """Something came out: it is searched for secrets when the stage is left."""
+        self.world.notes.append(text)
 
     @property
     def arn(self) -> str:

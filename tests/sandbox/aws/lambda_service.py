@@ -30,6 +30,11 @@ class LambdaService:
             raise ValueError(f"There is a function {function.name} already")
         self._functions[function.name] = function
 
+    @property
+    def functions(self) -> list[Function]:
+        """All of them, in the order in which they were made."""
+        return list(self._functions.values())
+
     def exists(self, arn: str) -> bool:
         """Whether there is a function of that name or ARN."""
         return self._find(arn) is not None

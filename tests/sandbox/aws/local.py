@@ -119,6 +119,11 @@ class LocalAws:
         """What shall go wrong."""
         return self._gateway.faults
 
+    @property
+    def functions(self) -> list[Function]:
+        """All of them, in the order in which they were made."""
+        return self._lambda.functions
+
     def calls(self, operation: str | None = None, *, caller: str | None = None) -> list[Call]:
         """The calls so far in the order in which they ended, all or those of one operation or caller."""
         return self._gateway.calls(operation, caller=caller)

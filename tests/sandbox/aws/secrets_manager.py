@@ -56,6 +56,18 @@ class SecretsManager:
         with self._lock:
             return self._find(secret_id).versions()
 
+    def values(self) -> list[str]:
+        """Every text that any version of any secret holds."""
+        with self._lock:
+            versions = [version for secret in self._secrets.values() for version in secret.versions()]
+        return [v.value.string for v in versions if v.value is not None and v.value.string is not None]
+
+    def rotation_tokens(self) -> list[str]:
+        """Every token that a rotation of any secret came with."""
+        with self._lock:
+            rotations = [each for secret in self._secrets.values() for each in self._rotator.rotations(secret.arn)]
+        return [each.request.rotation_token for each in rotations if each.request.rotation_token is not None]
+
     def purge_deprecated(self, secret_id: str) -> None:
         """Delete the versions without a label, as AWS may at any time."""
         with self._lock:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 
 from tests.sandbox.org import deploy_endpoint, rest_endpoint, soap_endpoint, token_endpoint
 from tests.sandbox.org.exchange import Kind, Reply, Request
@@ -60,6 +61,7 @@ def handle(org: Org, request: Request, closing: threading.Event) -> Delivery:
             kind=kind,
             method=request.method,
             path=request.path,
+            query=urlsplit(request.target).query,
             username=reply.username if reply else None,
             consumer_key=reply.consumer_key if reply else None,
             outcome=reply.outcome if reply else "not acted",

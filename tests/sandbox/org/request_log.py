@@ -17,6 +17,7 @@ class LogEntry:
     username: str | None
     consumer_key: str | None
     outcome: str
+    query: str
     status: int | None
     fault: str | None
     remote_port: int

@@ -32,12 +32,13 @@ class Session:
 
 
 class Sessions:
-    """The sessions of an org, live and dead."""
+    """The sessions of an org, live and dead; `given_out` are the tokens of all that there ever were."""
 
     def __init__(self, org_id: str, issuer: str) -> None:
         self._org_id = org_id
         self._issuer = issuer
         self._sessions: dict[str, Session] = {}
+        self.given_out: list[str] = []
 
     def open(self, user: User, app: App, now: float) -> Session:
         """A session for a login that was accepted: a new one, or the user's own where the app hands it out again."""
@@ -51,6 +52,7 @@ class Sessions:
         token = self._jwt(user, app, now, expires_at) if is_jwt else f"{self._org_id[:15]}!{random_text(96)}"
         session = Session(token, user, app, frozenset(app.scopes), is_jwt, app.session_timeout, expires_at)
         self._sessions[token] = session
+        self.given_out.append(token)
         return session
 
     def find(self, token: str, now: float) -> Session | None:
