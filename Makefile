@@ -45,7 +45,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cuts prove mutate test-clients lint format typecheck validate build local-build reproducible deploy spread burst bench \
+.PHONY: help setup onboard demo test cuts prove mutate test-clients lint format typecheck validate build local-build reproducible deploy spread burst bench \
     sandbox local-rotate local-vend local-lambda requirements count clean
 
 help: ## list the tasks
@@ -111,6 +111,11 @@ validate: $(READY) $(SAM_READY) ## check template.yaml, before and after its tra
 build: $(SAM_READY) ## build what is deployed (ARCH=arm64 or x86_64)
 	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
 	@echo "Built for $(ARCH). Deploy with: make deploy ARGS=--guided (parameter Architecture: $(ARCH))"
+
+OPERATE = PYTHONPATH="$(CURDIR)/$(LAYER)" $(PYTHON) -m operate
+
+onboard: $(READY) ## set a secret up for its first rotation: asks, looks at the org, writes (SECRET=..., ARGS=--help)
+	@$(OPERATE) onboard $(if $(SECRET),--secret "$(SECRET)") $(ARGS)
 
 sandbox: $(READY) ## start the local world and leave it up for the AWS CLI and sam local (ARGS=--help)
 	@$(PYTHON) -m tests.sandbox.serve $(ARGS)

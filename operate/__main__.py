@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from operate.onboard import onboard
 from salesforce_keypair.errors import KeyPairError
 
 app = typer.Typer(
@@ -30,6 +31,9 @@ def main() -> None:
     for name in ("boto3", "botocore", "urllib3", "requests"):
         # At DEBUG these print whole answers, secret values among them.
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+app.command("onboard")(onboard)
 
 
 def run() -> int:

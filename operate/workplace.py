@@ -1,6 +1,8 @@
 """What every command works with: AWS as the caller's own credentials see it, Salesforce, a clock and a terminal."""
 
 import os
+import socket
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,6 +36,10 @@ class Workplace:
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
     console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    resolve: Callable[[str, int], object] = socket.getaddrinfo
+    """Looks a host's name up; raises OSError where it has no address."""
+    can_ask: bool = field(default_factory=sys.stdin.isatty)
+    """Whether somebody sits at a terminal and answers."""
 
     @classmethod
     def of(cls, environ: Mapping[str, str] = os.environ) -> "Workplace":

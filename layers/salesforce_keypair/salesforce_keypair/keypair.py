@@ -93,7 +93,7 @@ class PrivateKey:
         `checked` also tests the numbers for being a key, which costs a hundred signatures: worth it once, when a key
         comes into the secret, and not at each start of a function that only signs with it.
         """
-        pem = _pem_of(text)
+        pem = pem_of(text)
         if b"ENCRYPTED" in pem:
             raise UnusableKey("it is an encrypted PEM, whose passphrase nothing here knows; decrypt it first")
         key = _load_private_key(pem, checked=checked)
@@ -144,8 +144,8 @@ def _key_fingerprint(public_key: rsa.RSAPublicKey) -> str:
     return digest.finalize().hex()
 
 
-def _pem_of(text: str) -> bytes:
-    """The PEM that a text is or is the base64 of."""
+def pem_of(text: str) -> bytes:
+    """The PEM that a text is or is the base64 of. Raises UnusableKey."""
     stripped = text.strip()
     if stripped.startswith("-----BEGIN "):
         # Secrets that went through a form or a shell variable come back with their line ends spelt out.
@@ -170,7 +170,7 @@ def _load_private_key(pem: bytes, *, checked: bool) -> object | None:
 
 def _load_certificate(text: str) -> x509.Certificate:
     stripped = text.strip()
-    content = _pem_of(stripped) if stripped.startswith("-----BEGIN ") else _base64(stripped)
+    content = pem_of(stripped) if stripped.startswith("-----BEGIN ") else _base64(stripped)
     if content is None:
         raise UnusableKey("it is neither PEM nor base64")
     certificate = _x509(content)

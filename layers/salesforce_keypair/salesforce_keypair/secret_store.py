@@ -74,7 +74,7 @@ class SecretsManager:
 
     def state(self, secret_id: str) -> SecretState:
         """Labels and rotation of a secret."""
-        return _call("DescribeSecret", lambda: _state_of(self._client.describe_secret(SecretId=secret_id)))
+        return answer_of("DescribeSecret", lambda: _state_of(self._client.describe_secret(SecretId=secret_id)))
 
     def read(self, secret_id: str, *, version_id: str) -> Value | None:
         """The value of a version; none where the version is empty or isn't there."""
@@ -116,7 +116,7 @@ class SecretsManager:
         if off is not None:
             moved["RemoveFromVersionId"] = off
         try:
-            answer = _call(
+            answer = answer_of(
                 "UpdateSecretVersionStage",
                 lambda: self._client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, **moved),
             )
@@ -132,7 +132,7 @@ class SecretsManager:
         versions: list[tuple[datetime, str]] = []
         token: str | None = None
         while True:
-            page, token = _call("ListSecretVersionIds", partial(self._page, secret_id, token))
+            page, token = answer_of("ListSecretVersionIds", partial(self._page, secret_id, token))
             versions += page
             if token is None:
                 return [version_id for _, version_id in sorted(versions, reverse=True)]
@@ -182,7 +182,8 @@ def _value_of(answer: Mapping[str, Any]) -> Value:
     return Value(arn=typed(answer["ARN"], str), version_id=typed(answer["VersionId"], str), text=typed(text, str))
 
 
-def _call(operation: str, call: Callable[[], Answer]) -> Answer:
+def answer_of(operation: str, call: Callable[[], Answer]) -> Answer:
+    """What a call of the SDK returns. Raises SecretUnavailable, whatever else it raised."""
     try:
         return call()
     except ClientError as error:

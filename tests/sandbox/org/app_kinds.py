@@ -10,7 +10,7 @@ _ROTATE_KEY = "shouldRotateConsumerKey"
 _ROTATE_SECRET = "shouldRotateConsumerSecret"
 _CREDENTIALS = frozenset({"certificate", "consumerKey", "consumerSecret"})
 # The two that logging in by JWT depends on, and the ones a client may mistake them for.
-_SCOPES = {
+SCOPE_NAMES = {
     "Api": "api",
     "Basic": "id",
     "Full": "full",
@@ -69,7 +69,7 @@ class AppKind:
         """The scopes that the component sets; None where another component holds them."""
         if self.holder is None:
             return None
-        return {_SCOPES.get(e.text, e.text.lower()) for e in self.credentials(elements) if e.name == "scopes"}
+        return {SCOPE_NAMES.get(e.text, e.text.lower()) for e in self.credentials(elements) if e.name == "scopes"}
 
     def asks_to_rotate(self, elements: Iterable[Element]) -> tuple[bool, bool]:
         """Whether a write asks for a new consumer key, and for a new secret."""

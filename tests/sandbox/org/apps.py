@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
 
-from tests.sandbox.org.app_kinds import EXTERNAL_CLIENT_APP_KIND, AppKind
+from tests.sandbox.org.app_kinds import EXTERNAL_CLIENT_APP_KIND, SCOPE_NAMES, AppKind
 from tests.sandbox.org.certificates import Certificate, CertificateEncoding
 from tests.sandbox.org.clock import OrgClock
 from tests.sandbox.org.ids import new_id, random_text
-from tests.sandbox.org.metadata_types import EXTERNAL_CLIENT_APP, MetadataType
+from tests.sandbox.org.metadata_types import EXTERNAL_CLIENT_APP, OAUTH_POLICIES, OAUTH_SETTINGS, MetadataType
 from tests.sandbox.org.refusals import INVALID_ASSERTION, Refusal
 from tests.sandbox.org.spreading import AtOnce, CertificateHistory, Honoured, Spreading
 from tests.sandbox.org.users import User
@@ -29,10 +29,10 @@ class Presence(Enum):
 
 
 class PermittedUsers(Enum):
-    """The app's policy on who may use it."""
+    """The app's policy on who may use it, as a component spells it."""
 
-    ADMIN_APPROVED = "Admin approved users are pre-authorized"
-    ALL_MAY_SELF_AUTHORIZE = "All users may self-authorize"
+    ADMIN_APPROVED = "AdminApprovedPreAuthorized"
+    ALL_MAY_SELF_AUTHORIZE = "AllSelfAuthorized"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,8 @@ class App:
     consumer_secret: str = field(default_factory=lambda: random_text(64), repr=False)
     component_id: str = field(init=False)
     app_id: str = field(default_factory=lambda: new_id("0xI"))
+    oauth_settings_id: str = field(default_factory=lambda: new_id("0xG"))
+    policies_id: str = field(default_factory=lambda: new_id("0xP"))
     used_jtis: set[str] = field(default_factory=set, repr=False)
     _history: CertificateHistory = field(default_factory=CertificateHistory, init=False, repr=False)
 
@@ -176,7 +178,30 @@ class App:
             Element("isProtected", "false"),
             Element("label", self.name),
         )
-        return Component(EXTERNAL_CLIENT_APP, self.name, self.app_id, header), settings
+        return (
+            Component(EXTERNAL_CLIENT_APP, self.name, self.app_id, header),
+            settings,
+            Component(OAUTH_SETTINGS, f"{self.name}_oauth", self.oauth_settings_id, self._oauth_settings()),
+            Component(OAUTH_POLICIES, f"{self.name}_oauthPlcy", self.policies_id, self._policies()),
+        )
+
+    def _oauth_settings(self) -> tuple[Element, ...]:
+        scopes = ", ".join(scope for scope, name in SCOPE_NAMES.items() if name in self.scopes)
+        return (
+            Element("commaSeparatedOauthScopes", scopes),
+            Element("externalClientApplication", self.name),
+            Element("label", f"{self.name}_oauth"),
+        )
+
+    def _policies(self) -> tuple[Element, ...]:
+        return (
+            Element("commaSeparatedPermissionSet", f"{self.name}_Login"),
+            Element("externalClientApplication", self.name),
+            Element("ipRelaxationPolicyType", "Bypass" if self.relaxes_ip else "Enforce"),
+            Element("label", f"{self.name}_oauthPlcy"),
+            Element("permittedUsersPolicyType", self.permitted_users.value),
+            Element("refreshTokenPolicyType", "Infinite"),
+        )
 
     @property
     def issues_jwt_access_tokens(self) -> bool:

@@ -23,5 +23,12 @@ EXTERNAL_CLIENT_APP = MetadataType("ExternalClientApplication", "externalClientA
 GLOBAL_OAUTH_SETTINGS = MetadataType(
     "ExtlClntAppGlobalOauthSettings", "extlClntAppGlobalOauthSets", "ecaGlblOauth", since=60
 )
+OAUTH_SETTINGS = MetadataType("ExtlClntAppOauthSettings", "extlClntAppOauthSettings", "ecaOauth", since=60)
+OAUTH_POLICIES = MetadataType(
+    "ExtlClntAppOauthConfigurablePolicies", "extlClntAppOauthPolicies", "ecaOauthPlcy", since=60
+)
 CONNECTED_APP = MetadataType("ConnectedApp", "connectedApps", "connectedApp", since=29)
-METADATA_TYPES = {kind.name: kind for kind in (CONNECTED_APP, EXTERNAL_CLIENT_APP, GLOBAL_OAUTH_SETTINGS)}
+METADATA_TYPES = {
+    kind.name: kind
+    for kind in (CONNECTED_APP, EXTERNAL_CLIENT_APP, GLOBAL_OAUTH_SETTINGS, OAUTH_POLICIES, OAUTH_SETTINGS)
+}

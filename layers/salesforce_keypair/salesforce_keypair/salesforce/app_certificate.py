@@ -7,14 +7,15 @@ what is installed.
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, tostring
 
 from salesforce_keypair.errors import InstallationRefused
 from salesforce_keypair.keypair import MAX_CERTIFICATE_BYTES, Certificate, UnusableKey
 from salesforce_keypair.redaction import foreign_words
-from salesforce_keypair.salesforce.component import as_file, element, local_name, new_element
+from salesforce_keypair.salesforce.component import as_file, element, is_nil, local_name, new_element
 from salesforce_keypair.salesforce.metadata import READ_AT_ONCE, MetadataApi
 from salesforce_keypair.timing import Clock
 
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 # It becomes a path in the package that is sent, so nothing that leads elsewhere.
 _FULL_NAME = re.compile(r"[A-Za-z0-9_%-][A-Za-z0-9_.%-]{0,254}")
+_NOT_SETTINGS = frozenset({"certificate", "consumerSecret"})
 _READS_BACK = 3
 _READ_BACK_SECONDS = 1.0
 
@@ -40,6 +42,8 @@ class AppKind:
     """Beside the certificate; Salesforce refuses a component that names them."""
     sent_as_false: tuple[str, ...]
     """Beside the certificate; true would make Salesforce issue a new consumer key or secret."""
+    companions: tuple[str, ...]
+    """Types of the components that hold the rest of the app's settings; none is ever written."""
 
 
 EXTERNAL_CLIENT_APP = AppKind(
@@ -49,6 +53,7 @@ EXTERNAL_CLIENT_APP = AppKind(
     certificate_holder=None,
     never_sent=frozenset({"consumerKey", "consumerSecret"}),
     sent_as_false=("shouldRotateConsumerKey", "shouldRotateConsumerSecret"),
+    companions=("ExtlClntAppOauthSettings", "ExtlClntAppOauthConfigurablePolicies"),
 )
 CONNECTED_APP = AppKind(
     metadata_type="ConnectedApp",
@@ -57,6 +62,7 @@ CONNECTED_APP = AppKind(
     certificate_holder="oauthConfig",
     never_sent=frozenset({"consumerKey", "consumerSecret"}),
     sent_as_false=(),
+    companions=(),
 )
 
 
@@ -82,6 +88,30 @@ class AppCertificate:
         """What the app holds now."""
         return self._installed_in(self._read())
 
+    def settings(self) -> Mapping[str, tuple[str, ...]] | None:
+        """The texts of all members that the org shows of the app, by name; none where it has no such app.
+
+        Not the certificate and the consumer secret, which an org may be set to show.
+        """
+        record = self._find()
+        if record is None:
+            return None
+        records = [record]
+        for companion in self._kind.companions:
+            # What the session may not see of these, or the org doesn't know, is simply not shown.
+            with suppress(InstallationRefused):
+                records += [each for each in self._candidates(companion) if self._belongs(each)]
+        texts: dict[str, tuple[str, ...]] = {}
+        for member in (member for each in records for member in each.iter()):
+            name = local_name(member)
+            if len(member) == 0 and not is_nil(member) and name not in _NOT_SETTINGS:
+                texts[name] = (*texts.get(name, ()), (member.text or "").strip())
+        return texts
+
+    def rehearse(self, certificate: Certificate) -> None:
+        """See that this session may put a certificate into the app. Writes nothing."""
+        self._deploy(self._read(), certificate, check_only=True)
+
     def replace(self, certificate: Certificate, *, just_before: Callable[[], object] | None = None) -> None:
         """Put a certificate into the app and nothing else: rehearse, deploy, read back and compare.
 
@@ -93,17 +123,10 @@ class AppCertificate:
                 remedy="use a smaller key or a certificate with fewer extensions",
             )
         before = self._read()
-        full_name = _full_name_of(before)
-        for check_only in (True, False):
-            if not check_only and just_before is not None:
-                just_before()
-            self._api.deploy(
-                metadata_type=self._kind.metadata_type,
-                full_name=full_name,
-                path=self._kind.file.format(full_name=full_name),
-                component=self._with_certificate(before, certificate),
-                check_only=check_only,
-            )
+        self._deploy(before, certificate, check_only=True)
+        if just_before is not None:
+            just_before()
+        self._deploy(before, certificate, check_only=False)
         after = self._read_back(certificate)
         changed = self._differences(before, after, certificate)
         if changed:
@@ -111,6 +134,16 @@ class AppCertificate:
                 "other settings of the app changed while its certificate was replaced: compare them in Setup",
                 extra={"app": self._app_name, "settings": changed},
             )
+
+    def _deploy(self, record: Element, certificate: Certificate, *, check_only: bool) -> None:
+        full_name = _full_name_of(record)
+        self._api.deploy(
+            metadata_type=self._kind.metadata_type,
+            full_name=full_name,
+            path=self._kind.file.format(full_name=full_name),
+            component=self._with_certificate(record, certificate),
+            check_only=check_only,
+        )
 
     def _read_back(self, certificate: Certificate) -> Element:
         for attempt in range(_READS_BACK):
@@ -127,14 +160,9 @@ class AppCertificate:
         )
 
     def _read(self) -> Element:
-        if self._full_name is not None:
-            records = self._api.read(self._kind.metadata_type, [self._full_name])
-        else:
-            records = self._candidates()
-        for record in records:
-            if self._belongs(record):
-                self._full_name = _full_name_of(record)
-                return record
+        record = self._find()
+        if record is not None:
+            return record
         raise InstallationRefused(
             f"the org has no {self._kind.metadata_type} of an app named {self._app_name}",
             remedy=(
@@ -143,15 +171,26 @@ class AppCertificate:
             ),
         )
 
-    def _candidates(self) -> list[Element]:
+    def _find(self) -> Element | None:
+        if self._full_name is not None:
+            records = self._api.read(self._kind.metadata_type, [self._full_name])
+        else:
+            records = self._candidates(self._kind.metadata_type)
+        for record in records:
+            if self._belongs(record):
+                self._full_name = _full_name_of(record)
+                return record
+        return None
+
+    def _candidates(self, metadata_type: str) -> list[Element]:
         """The components among which the app's is: where the full name varies, a list doesn't say whose each is."""
         if self._kind.app_member == "fullName":
-            return self._api.read(self._kind.metadata_type, [self._app_name])
-        names = [name for name in self._api.full_names(self._kind.metadata_type) if _FULL_NAME.fullmatch(name)]
+            return self._api.read(metadata_type, [self._app_name])
+        names = [name for name in self._api.full_names(metadata_type) if _FULL_NAME.fullmatch(name)]
         # Those named after the app first: in an org with many apps one read is then enough.
         names.sort(key=lambda name: (not name.lower().startswith(self._app_name.lower()), name))
         for start in range(0, len(names), READ_AT_ONCE):
-            records = self._api.read(self._kind.metadata_type, names[start : start + READ_AT_ONCE])
+            records = self._api.read(metadata_type, names[start : start + READ_AT_ONCE])
             if any(self._belongs(record) for record in records):
                 return records
         return []
