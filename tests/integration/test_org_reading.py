@@ -52,6 +52,17 @@ def test_the_apps_themselves_can_be_listed_and_read(client: Client) -> None:
     assert f"<label>{client.app.name}</label>" in read.text
 
 
+def test_an_apps_scopes_and_policies_can_be_read(client: Client) -> None:
+    client.app.relaxes_ip = False
+    token = client.access_token()
+    scopes = client.read(token, "Billing_oauth", type_name="ExtlClntAppOauthSettings")
+    policies = client.read(token, "Billing_oauthPlcy", type_name="ExtlClntAppOauthConfigurablePolicies")
+
+    assert "<commaSeparatedOauthScopes>Api, RefreshToken</commaSeparatedOauthScopes>" in scopes.text
+    assert "<permittedUsersPolicyType>AdminApprovedPreAuthorized</permittedUsersPolicyType>" in policies.text
+    assert "<ipRelaxationPolicyType>Enforce</ipRelaxationPolicyType>" in policies.text
+
+
 def test_a_read_answers_the_whole_component(client: Client) -> None:
     (record,) = _records(client, client.app.full_name)
 

@@ -41,19 +41,19 @@ class Desk:
             "--admin-secret": ADMIN_SECRET_NAME,
         }
 
-    def run(self, *arguments: str, typed: str | None = None, secret: str = NEW_SECRET, **environment: str) -> Result:
+    def run(
+        self, *arguments: str, typed: str | None = None, secret: str | None = NEW_SECRET, **environment: str
+    ) -> Result:
         """One command. With `typed` somebody sits at a terminal and types that."""
         settings = Settings.from_environment(self.stage.variables, serves_secrets=False)
         place = Workplace(settings, clock=self.stage.clock, resolve=self._resolve, can_ask=typed is not None)
         named = ["--secret", secret] if secret else []
-        result = CliRunner().invoke(
-            app, ["onboard", *named, *arguments], input=typed, obj=place, env=environment
-        )
+        result = CliRunner().invoke(app, ["onboard", *named, *arguments], input=typed, obj=place, env=environment)
         self.printed += [result.output, repr(result.exception), str(result.exception)]
         return result
 
     def onboard(
-        self, *arguments: str, typed: str | None = None, secret: str = NEW_SECRET, **answers: str | None
+        self, *arguments: str, typed: str | None = None, secret: str | None = NEW_SECRET, **answers: str | None
     ) -> Result:
         """A command with a newcomer's answers, of which some may be others, or left out."""
         changed = {f"--{name.replace('_', '-')}": value for name, value in answers.items()}
@@ -69,7 +69,7 @@ class Desk:
     def use_standby(self) -> dict[str, str | None]:
         """Make a second app; returns the answers that name it."""
         world = self.stage.world
-        world.standby = world._add_app("BillingStandby")
+        world.standby = world.org.add_external_client_app("BillingStandby", approved=[world.user])
         return {"standby_app": world.standby.name, "standby_consumer_key": world.standby.consumer_key}
 
     @property

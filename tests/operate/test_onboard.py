@@ -23,6 +23,7 @@ def test_the_same_answers_again_change_nothing_and_say_so(desk: Desk) -> None:
 
 def test_the_same_answers_change_nothing_after_a_rotation_either(desk: Desk) -> None:
     desk.done(validity_days="90", key_algorithm="RSA_2048")
+    assert "keyAlgorithm" not in desk.document, "what goes without saying isn't said"
     desk.stage.rotate()
     before = desk.seen()
     said = desk.done(validity_days="90", key_algorithm="RSA_2048")
@@ -32,7 +33,7 @@ def test_the_same_answers_change_nothing_after_a_rotation_either(desk: Desk) -> 
     assert desk.seen() == before
 
 
-@pytest.mark.parametrize("rotations", [0, 1, 2])
+@pytest.mark.parametrize("rotations", [1, 2])
 def test_the_two_apps_are_the_same_answer_in_whatever_places_rotations_left_them(desk: Desk, rotations: int) -> None:
     second = desk.use_standby()
     desk.done(**second)

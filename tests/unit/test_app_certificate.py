@@ -17,7 +17,7 @@ from salesforce_keypair.salesforce.metadata import MetadataApi
 from tests.integration.org_client import MD, certificate_of, key_pair
 from tests.sandbox.org import CertificateEncoding, Kind
 from tests.sandbox.org.exchange import Reply
-from tests.sandbox.org.faults import Fault, reset_after_acting
+from tests.sandbox.org.faults import Fault, reset_after_acting, soap_fault
 from tests.sandbox.org.xmltree import Element
 from tests.unit.support import Billing
 
@@ -58,6 +58,50 @@ def sent_members(billing: Billing) -> list[dict[str, str]]:
             root = fromstring(archive.read(path))
         components.append({member.tag.removeprefix(MD): member.text or "" for member in root})
     return components
+
+
+# Settings
+
+
+def test_an_apps_settings_are_those_of_all_its_components_without_its_credentials(billing: Billing) -> None:
+    billing.app.install(key_pair(FIRST).pem)
+    billing.app.answers_consumer_secret = True
+    settings = app_of(billing).settings()
+    assert settings is not None
+    assert settings["consumerKey"] == (billing.app.consumer_key,)
+    assert settings["isPkceRequired"] == ("true",)
+    assert settings["idTokenValidityInMinutes"] == ("2",)
+    assert settings["commaSeparatedOauthScopes"] == ("Api, RefreshToken",)
+    assert settings["permittedUsersPolicyType"] == ("AdminApprovedPreAuthorized",)
+    assert not {"certificate", "consumerSecret"} & settings.keys()
+
+
+def test_settings_that_the_session_may_not_see_are_left_out(billing: Billing) -> None:
+    billing.org.faults.add(
+        soap_fault("sf:INSUFFICIENT_ACCESS"),
+        on=Kind.SOAP,
+        times=None,
+        where=lambda request: b"ConfigurablePolicies" in request.body,
+    )
+    settings = app_of(billing).settings()
+    assert settings is not None
+    assert "commaSeparatedOauthScopes" in settings
+    assert "permittedUsersPolicyType" not in settings
+
+
+def test_there_are_no_settings_of_an_app_that_the_org_does_not_have(billing: Billing) -> None:
+    assert app_of(billing, "Unknown").settings() is None
+
+
+# Rehearsing
+
+
+def test_a_rehearsal_changes_nothing(billing: Billing) -> None:
+    billing.app.install(key_pair(FIRST).pem)
+    before = billing.app.component()
+    app_of(billing).rehearse(certificate(SECOND))
+    assert [deployment.options.check_only for deployment in billing.org.deployments.all()] == [True]
+    assert billing.app.component() == before
 
 
 # Reading

@@ -1,0 +1,173 @@
+"""What `onboard` finds out before it writes: each trouble by name, with its remedy, and nothing written."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.integration.org_client import key_pair
+from tests.operate.desk import Desk
+from tests.sandbox.org import Kind, PermittedUsers, Presence
+from tests.sandbox.org.faults import rest_error
+from tests.sandbox.world import ADMIN_SECRET_NAME
+from tests.scenarios.support import Stage
+
+
+def _admin(desk: Desk, **members: str) -> None:
+    """Store another credential of the admin."""
+    world = desk.stage.world
+    app = world.admin_app
+    right = {"consumerKey": app.consumer_key, "consumerSecret": app.consumer_secret, "baseUri": world.org.url}
+    world.secrets.put_secret_value(SecretId=ADMIN_SECRET_NAME, SecretString=json.dumps(right | members))
+
+
+def _no_dns(desk: Desk) -> None:
+    desk.resolves = False
+
+
+def _missing_app(desk: Desk) -> None:
+    desk.stage.world.app.presence = Presence.MISSING
+
+
+def _no_permission(desk: Desk) -> None:
+    for user in desk.stage.world.org.users.values():
+        user.metadata_permission = False
+
+
+def _jwt_tokens_for_the_admin(desk: Desk) -> None:
+    elements = desk.stage.world.admin_app.elements
+    desk.stage.world.admin_app.elements = tuple(
+        type(each)(each.name, "true") if each.name == "isNamedUserJwtEnabled" else each for each in elements
+    )
+
+
+def _foreign_certificate(desk: Desk) -> None:
+    desk.stage.world.app.install(key_pair("second").pem)
+
+
+def _no_refresh_token_scope(desk: Desk) -> None:
+    desk.stage.world.app.scopes = {"api"}
+
+
+def _may_read_apps_only(desk: Desk) -> None:
+    desk.stage.world.org.faults.add(rest_error(403, "INSUFFICIENT_ACCESS"), on=Kind.DEPLOY, times=None)
+
+
+Break = Callable[[Desk], None]
+
+TROUBLES: dict[str, tuple[Break, dict[str, str], str, str]] = {
+    "no DNS": (_no_dns, {}, "127.0.0.1 doesn't resolve", "correct the My Domain"),
+    "no admin secret": (
+        lambda _: None,
+        {"admin_secret": "salesforce/nowhere"},
+        "has no value, or isn't there",
+        "store the admin's credential",
+    ),
+    "the admin's secret isn't right": (
+        lambda desk: _admin(desk, consumerSecret="wrong"),
+        {},
+        "refused the login of the admin's client credentials",
+        "correct",
+    ),
+    "the admin is of another org": (
+        lambda desk: _admin(desk, baseUri="https://other.my.salesforce.com"),
+        {},
+        "name different orgs",
+        "set baseUri to the same My Domain",
+    ),
+    "no such app": (_missing_app, {}, "no ExternalClientApp with OAuth named Billing", "--package"),
+    "the admin may not read apps": (_no_permission, {}, "INSUFFICIENT_ACCESS", "Modify Metadata"),
+    "the admin may read apps and not change them": (
+        _may_read_apps_only,
+        {},
+        "INSUFFICIENT_ACCESS",
+        "view and edit the app",
+    ),
+    "the admin's tokens are JWTs": (_jwt_tokens_for_the_admin, {}, "JWT-format tokens", "v68.0"),
+    "an API version that the org lacks": (
+        lambda _: None,
+        {"api_version": "v99.0"},
+        "UNSUPPORTED_API_VERSION",
+        "set apiVersion to one that the org offers",
+    ),
+    "another app's consumer key": (
+        lambda _: None,
+        {"consumer_key": "3MVG9another"},
+        "the consumer key isn't the one of Billing",
+        "Consumer Key and Secret",
+    ),
+    "somebody else's certificate": (
+        _foreign_certificate,
+        {},
+        "would stop with ForeignCertificate",
+        "--replace-foreign-certificate",
+    ),
+    "a scope is missing": (_no_refresh_token_scope, {}, "lacks the scope api or refresh_token", "OAuth Scopes"),
+}
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_each_trouble_is_named_with_its_remedy_and_nothing_is_written(desk: Desk, name: str) -> None:
+    trouble, answers, what, remedy = TROUBLES[name]
+    trouble(desk)
+    before = desk.seen()
+    result = desk.onboard("--yes", **answers)
+    assert result.exit_code == 1
+    failed = result.output.split("failed")[1]
+    assert what in failed
+    assert remedy in failed
+    assert desk.seen() == before
+
+
+def test_the_own_secret_as_the_admins_is_refused(desk: Desk) -> None:
+    desk.done()
+    result = desk.onboard("--yes", admin_secret=desk.stage.arn)
+    assert "this very secret" in str(result.exception)
+
+
+def test_a_foreign_certificate_is_replaced_once_where_that_is_said(desk: Desk) -> None:
+    _foreign_certificate(desk)
+    said = desk.done("--replace-foreign-certificate")
+    assert "warning" in said
+    assert desk.document["replaceForeignCertificate"] is True
+    desk.stage.rotate()
+    assert "Nothing changes" in desk.done("--replace-foreign-certificate")
+
+
+def test_what_is_only_unwise_is_a_warning_and_left_to_click(desk: Desk) -> None:
+    desk.stage.world.app.relaxes_ip = False
+    desk.stage.world.app.permitted_users = PermittedUsers.ALL_MAY_SELF_AUTHORIZE
+    said = desk.done()
+    assert said.count("warning") == 2
+    steps = said.partition("in the order of Setup's menu")[2]
+    assert steps.index("Permission Sets") < steps.index("Admin approved users") < steps.index("Relax IP restrictions")
+
+
+def test_a_proven_login_leaves_nothing_to_click(desk: Desk) -> None:
+    desk.stage.install_key()
+    result = desk.run()
+    assert "Nothing is left to do in Salesforce" in result.output
+
+
+def test_what_the_org_does_not_show_is_said_to_be_unknown(desk: Desk) -> None:
+    said = desk.done()
+    assert "only a login with a key proves that billing.robot@example.com may use Billing" in said
+    assert "has the permission set Billing_Login" in said
+
+
+def test_a_connected_app_is_looked_at_in_its_own_terms() -> None:
+    with Stage(connected_apps=True) as stage:
+        desk = Desk(stage)
+        said = desk.done(app_type="ConnectedApp")
+        assert "the permission set Integration_Login or Integration_Data" in said
+        assert desk.document["appType"] == "ConnectedApp"
+        stage.rotate()
+        assert desk.secrets_printed() == set()
+
+
+def test_both_apps_are_looked_at(desk: Desk) -> None:
+    second = desk.use_standby()
+    desk.stage.world.standby.install(key_pair("second").pem)
+    result = desk.onboard("--yes", **second)
+    assert result.exit_code == 1
+    assert "BillingStandby holds a certificate that no version of this secret knows" in result.output
