@@ -109,7 +109,10 @@ def test_a_secret_that_is_not_there_is_made_only_when_told_so(desk: Desk) -> Non
 
 def test_it_is_said_whether_rotation_is_on_and_else_how_to_turn_it_on(desk: Desk) -> None:
     assert "rotate-secret --secret-id salesforce/new" in desk.done()
-    desk.stage.world.turn_rotation_on()
+    desk.stage.rotate()
+    desk.stage.world.secrets.rotate_secret(
+        SecretId=desk.stage.arn, RotationRules={"ScheduleExpression": "rate(30 days)"}
+    )
     assert "Rotation is on: rate(30 days)" in desk.done()
 
 

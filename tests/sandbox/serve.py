@@ -99,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--shared-tokens", action="store_true", help="let the vendor's environments share tokens in a DynamoDB table"
     )
+    parser.add_argument(
+        "--new", action="store_true", help="leave the secret without a value, as a stack does, for `make onboard`"
+    )
     reach = parser.add_mutually_exclusive_group()
     reach.add_argument(
         "--containers", action="store_true", help="listen where containers reach it, for `sam local`; else on loopback"
@@ -159,6 +162,7 @@ def _serve(options: argparse.Namespace, place: Place, stop: threading.Event) -> 
         extra_environment=extra,
         place=place,
         shared_tokens=options.shared_tokens,
+        new_secret=options.new,
     ) as world:
         world.app.spreading = options.spreading
         world.turn_rotation_on()
@@ -167,7 +171,7 @@ def _serve(options: argparse.Namespace, place: Place, stop: threading.Event) -> 
             sandbox = _describe(world, place, control.url, reachable=not only_here)
             sandbox.write(options.folder)
             _derive_template(sandbox, options.folder)
-            _say(welcome(sandbox, world, options.folder))
+            _say(welcome(sandbox, world, options.folder, new=options.new))
             watch = Watch(world, _say)
             while not stop.wait(_LOOK_EVERY_SECONDS):
                 watch.look()

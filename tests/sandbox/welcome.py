@@ -5,11 +5,14 @@ import socket
 from pathlib import Path
 
 from tests.sandbox.running import RunningSandbox, shell_lines
-from tests.sandbox.world import SECRET_NAME, World
+from tests.sandbox.world import ADMIN_SECRET_NAME, SECRET_NAME, World
 
 
-def welcome(sandbox: RunningSandbox, world: World, folder: Path) -> str:
-    """The text, with commands that can be pasted; `folder` is where the sandbox left its files."""
+def welcome(sandbox: RunningSandbox, world: World, folder: Path, *, new: bool) -> str:
+    """The text, with commands that can be pasted; `folder` is where the sandbox left its files.
+
+    A `new` secret has no document yet: what onboarding asks for is said.
+    """
     vendor = world.vendor.name
     lines = [
         "The sandbox is up: an emulated Salesforce org, a local AWS, and both functions in AWS's own runtime client.",
@@ -17,7 +20,7 @@ def welcome(sandbox: RunningSandbox, world: World, folder: Path) -> str:
         f"  AWS        {world.aws.url}  (Secrets Manager, Lambda, DynamoDB)",
         f"  org        {world.org.url}",
         f"  secret     {world.secret_arn}",
-        "             (everything but a key pair: the first rotation makes it)",
+        f"             ({'no value yet' if new else 'everything but a key pair: the first rotation makes it'})",
         f"  functions  {world.rotation.name}, {vendor}",
         *_about_table(world),
         "",
@@ -27,6 +30,7 @@ def welcome(sandbox: RunningSandbox, world: World, folder: Path) -> str:
         "",
         "Then:",
         "",
+        *(_about_onboarding(world) if new else []),
         f"  aws secretsmanager rotate-secret --secret-id {SECRET_NAME}",
         f"  aws secretsmanager describe-secret --secret-id {SECRET_NAME} --query VersionIdsToStages",
         f"  aws lambda invoke --function-name {vendor} --payload fileb://events/vend-default.json /dev/stdout",
@@ -36,6 +40,23 @@ def welcome(sandbox: RunningSandbox, world: World, folder: Path) -> str:
         "Ctrl-C ends it. What happens from here on:",
     ]
     return "\n".join(lines)
+
+
+def _about_onboarding(world: World) -> list[str]:
+    return [
+        f"  make onboard SECRET={SECRET_NAME}",
+        "",
+        "It asks for these:",
+        "",
+        f"  My Domain     {world.org.url}",
+        f"  app           {world.app.name}",
+        f"  consumer key  {world.app.consumer_key}",
+        f"  username      {world.user.username}",
+        f"  admin secret  {ADMIN_SECRET_NAME}",
+        "",
+        "And then:",
+        "",
+    ]
 
 
 def _about_table(world: World) -> list[str]:

@@ -72,8 +72,8 @@ class Version:
 class World:
     """A context manager: org, AWS, functions and the two secrets, as a newcomer has them before the first rotation.
 
-    With `shared_tokens` there is a table, too, and both functions know of it. One that isn't `served` listens nowhere,
-    and has no functions: see `tests.sandbox.in_process`.
+    With `shared_tokens` there is a table, too, and both functions know of it. A `new_secret` has no value yet, as a
+    stack leaves it. One that isn't `served` listens nowhere, and has no functions: see `tests.sandbox.in_process`.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class World:
         connected_apps: bool = False,
         shared_tokens: bool = False,
         served: bool = True,
+        new_secret: bool = False,
     ) -> None:
         self._served = served
         self.timing = timing or Timing()
@@ -100,6 +101,7 @@ class World:
         self._place = place or Place()
         self._connected_apps = connected_apps
         self._shared_tokens = shared_tokens
+        self._new_secret = new_secret
         self._stack = ExitStack()
         # What came out of it in a test's own process: texts of errors, and what handlers printed.
         self.notes: list[str] = []
@@ -276,7 +278,9 @@ class World:
         self.admin_secret_arn = self.secrets.create_secret(Name=ADMIN_SECRET_NAME, SecretString=json.dumps(admin))[
             "ARN"
         ]
-        self.secret_arn = self.secrets.create_secret(Name=SECRET_NAME, SecretString=json.dumps(self.document()))["ARN"]
+        self.secret_arn = self.secrets.create_secret(Name=SECRET_NAME)["ARN"]
+        if not self._new_secret:
+            self.put_document(self.document())
 
     def _create_table(self) -> None:
         self.tables = self.aws.client("dynamodb")
