@@ -110,14 +110,15 @@ def onboard(
     answers = ask(place, found.document, answers, own_user=own_user or _has_no_admin(found))
     imported = read_key_pair(place, private_key, passphrase_file, certificate)
     place.console.print("Looking at the org and the secret; nothing is written yet.")
-    proposal, checks = prepare(
-        place,
-        found,
-        answers,
-        imported=imported,
-        replace_foreign=replace_foreign_certificate,
-        say=lambda finding: say(place.console, finding),
-    )
+    with place.console.status("Looking"):
+        proposal, checks = prepare(
+            place,
+            found,
+            answers,
+            imported=imported,
+            replace_foreign=replace_foreign_certificate,
+            say=lambda finding: say(place.console, finding),
+        )
     if checks.failed:
         place.console.print("\nNothing was written. Put right what failed, and run this again with the same answers.")
         raise typer.Exit(FAILED)

@@ -11,7 +11,7 @@ from rich.text import Text
 from operate.onboarding.finding import Finding, Level
 from operate.onboarding.key_file import is_encrypted, private_key_in, unlocked
 from operate.onboarding.preparing import Import
-from operate.onboarding.questions import checked, unanswered
+from operate.onboarding.questions import ADMIN_QUESTION, checked, unanswered
 from operate.workplace import Workplace
 from salesforce_keypair.errors import HostNotAllowed, InvalidRequest, InvalidSecret
 
@@ -58,7 +58,7 @@ def ask(place: Workplace, document: Mapping[str, Any], answers: Mapping[str, Any
         stop(
             "There is no terminal to ask at, so these must be given:",
             *(f"  {question.option:16}{question.text}" for question in questions),
-            *(["Where there is no admin, give --own-user in place of --admin-secret."] if not own_user else []),
+            *(["Where there is no admin, give --own-user in place of it."] if ADMIN_QUESTION in questions else []),
         )
     asked = dict(answers)
     for question in questions:

@@ -121,12 +121,17 @@ RULES = (
 )
 
 
+def menu_of(place: Place, app_type: AppType, app: str) -> str:
+    """The way to an app's settings or policies."""
+    return _MENUS[app_type][place].format(app=app)
+
+
 def judge(rule: Rule, settings: Settings, *, app: str, app_type: AppType, proven: bool) -> Finding | None:
     """What a rule makes of an app's settings; nothing where the org doesn't show them and a login has proved them."""
     holds = rule.holds(settings)
     if holds:
         return Finding(Level.OK, f"{app} {rule.right}")
-    menu = _MENUS[app_type][rule.place].format(app=app)
+    menu = menu_of(rule.place, app_type, app)
     if holds is None:
         if proven:
             return None

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from requests.utils import get_environ_proxies, select_proxy
 
-from operate.onboarding.app_rules import RULES, Settings, approved_by, judge
+from operate.onboarding.app_rules import RULES, Settings, approved_by, judge, menu_of
 from operate.onboarding.finding import Finding, Level, Place, Step
 from operate.workplace import Workplace
 from salesforce_keypair.authority import Authority
@@ -47,9 +48,11 @@ class Checks:
         """Look at the host, the admin and the app or apps of a document, which may hold no key yet."""
         if not self._host(credential.base_uri) or self._tried(lambda: _installable(credential)) is None:
             return
-        if credential.own_user_installs and credential.private_key is None:
-            self.found(Finding(Level.UNKNOWN, "without an admin and without a key nobody can look at the app"))
-            return
+        if credential.installation is Installation.MANUAL:
+            self._person_installs(credential)
+            if credential.admin_secret_arn is None:
+                self.found(Finding(Level.UNKNOWN, "without an admin nobody can look at the app from here"))
+                return
         if not self._authority(credential):
             return
         self.installed = self._app(credential, own=credential, proven=credential.private_key is not None)
@@ -86,13 +89,13 @@ class Checks:
         )
 
     def _host(self, origin: Origin) -> bool:
-        host = origin.url.partition("://")[2].partition(":")[0].strip("[]")
+        host = urlsplit(origin.url).hostname or ""
         if select_proxy(origin.url, get_environ_proxies(origin.url)):
             self.found(Finding(Level.OK, f"{origin} is an org's host (a proxy resolves its name)"))
             return True
         try:
             self.place.resolve(host, 443)
-        except OSError:
+        except (OSError, UnicodeError):
             self.found(
                 Finding(
                     Level.FAILED,
@@ -103,6 +106,19 @@ class Checks:
             return False
         self.found(Finding(Level.OK, f"{origin} is an org's host and resolves"))
         return True
+
+    def _person_installs(self, credential: Credential) -> None:
+        menu = menu_of(Place.APP_SETTINGS, credential.app_type, str(credential.app_name))
+        self.found(
+            Finding(
+                Level.OK,
+                "a person installs the certificates (installation manual); each rotation waits for that",
+                step=Step(
+                    Place.APP_SETTINGS,
+                    f"{menu}: once the first rotation waits, upload its certificate, which `make status` shows",
+                ),
+            )
+        )
 
     def _authority(self, credential: Credential) -> bool:
         place = self.place

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from salesforce_keypair.credential import Credential
+from salesforce_keypair.credential import Credential, Installation
 from salesforce_keypair.salesforce.hosts import Hosts
 
 # Right in itself, so that what is wrong with a document of these and one answer is wrong with the answer.
@@ -21,21 +21,23 @@ class Question:
     text: str
 
 
+ADMIN_QUESTION = Question("adminSecretArn", "--admin-secret", "Secret with the admin's credential, name or ARN")
 QUESTIONS = (
     Question("baseUri", "--my-domain", "The org's My Domain (https://<MyDomain>.my.salesforce.com)"),
     Question("appName", "--app", "API name of the app"),
     Question("consumerKey", "--consumer-key", "Consumer key of the app"),
     Question("username", "--username", "Username of the integration user"),
-    Question("adminSecretArn", "--admin-secret", "Secret with the admin's credential, name or ARN"),
+    ADMIN_QUESTION,
 )
 
 
 def unanswered(known: Mapping[str, Any], *, own_user: bool) -> Sequence[Question]:
     """The questions that neither an option nor the document answers; without an admin there is none to be named."""
+    without_admin = own_user or known.get("installation") == Installation.MANUAL
     return [
         question
         for question in QUESTIONS
-        if known.get(question.member) is None and not (own_user and question.member == "adminSecretArn")
+        if known.get(question.member) is None and not (without_admin and question is ADMIN_QUESTION)
     ]
 
 

@@ -61,6 +61,12 @@ def test_without_a_terminal_all_that_is_missing_is_listed_at_once(desk: Desk) ->
     assert "--my-domain" not in result.output
 
 
+def test_where_a_person_installs_certificates_nobody_asks_for_an_admin(desk: Desk) -> None:
+    result = desk.onboard(installation="manual", admin_secret=None, username=None)
+    assert "--username" in result.output
+    assert "--admin-secret  " not in result.output
+
+
 def test_all_wrong_options_are_named_at_once(desk: Desk) -> None:
     result = desk.onboard(my_domain="https://acme.lightning.force.com", app="My App", validity_days="0")
     assert result.exit_code == 2
