@@ -94,6 +94,16 @@ def test_a_document_that_is_there_answers_for_itself_and_keeps_its_key_and_what_
     assert desk.document["owner"] == "payments team"
 
 
+def test_a_my_domain_that_is_only_written_otherwise_is_the_same(desk: Desk) -> None:
+    desk.done()
+    desk.stage.edit(baseUri=desk.stage.world.org.url + "/")
+    assert "Nothing changes" in desk.done()
+
+
+def test_an_admin_and_no_admin_at_once_are_refused(desk: Desk) -> None:
+    assert desk.onboard("--own-user", "--yes").exit_code == 2
+
+
 def test_a_key_that_no_longer_fits_the_changed_answers_stops_the_change(desk: Desk) -> None:
     desk.stage.install_key()
     other = desk.stage.world.org.add_user("somebody.else@example.com")

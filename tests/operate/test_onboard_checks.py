@@ -8,7 +8,7 @@ import pytest
 from tests.integration.org_client import key_pair
 from tests.operate.desk import Desk
 from tests.sandbox.org import Kind, PermittedUsers, Presence
-from tests.sandbox.org.faults import rest_error
+from tests.sandbox.org.faults import rest_error, soap_fault
 from tests.sandbox.world import ADMIN_SECRET_NAME
 from tests.scenarios.support import Stage
 
@@ -153,6 +153,22 @@ def test_what_the_org_does_not_show_is_said_to_be_unknown(desk: Desk) -> None:
     said = desk.done()
     assert "only a login with a key proves that billing.robot@example.com may use Billing" in said
     assert "has the permission set Billing_Login" in said
+
+
+def test_what_the_admin_may_not_see_is_left_to_a_person_to_look_at(desk: Desk) -> None:
+    desk.stage.world.app.answers_consumer_key = False
+    desk.stage.world.org.faults.add(
+        soap_fault("sf:INSUFFICIENT_ACCESS"),
+        on=Kind.SOAP,
+        times=None,
+        where=lambda request: b"ConfigurablePolicies" in request.body,
+    )
+    said = desk.done()
+    assert "doesn't show the consumer key of Billing; the first login tells" in said
+    assert "whether Billing relaxes IP restrictions isn't shown to the admin" in said
+    assert "Billing > Policies > Edit: see that it is so: IP Relaxation" in said
+    desk.stage.rotate()
+    assert "Nothing is left to do in Salesforce" in desk.done(), "the login has proved the rest"
 
 
 def test_a_connected_app_is_looked_at_in_its_own_terms() -> None:

@@ -89,6 +89,7 @@ class App:
     next_spreadings: deque[Spreading] = field(default_factory=deque)
     sticky_servers: bool = False
     certificate_encoding: CertificateEncoding = CertificateEncoding.PEM
+    answers_consumer_key: bool = True
     answers_consumer_secret: bool = False
     wrong_key_refusal: Refusal = INVALID_ASSERTION
     session_timeout: float = SESSION_TIMEOUT_SECONDS
@@ -158,7 +159,7 @@ class App:
         with self.lock:
             certificate = self.certificate
             text = certificate.written(self.certificate_encoding) if certificate else None
-            credentials = [Element("consumerKey", self.consumer_key)]
+            credentials = [Element("consumerKey", self.consumer_key)] if self.answers_consumer_key else []
             if text is not None:
                 credentials.append(Element("certificate", text))
             if self.answers_consumer_secret:
