@@ -25,7 +25,8 @@ _SECRET = "Give the secret: --secret NAME_OR_ARN, or the variable SECRET."  # no
 def onboard(
     context: typer.Context,
     secret: Annotated[
-        str, typer.Option(help="The secret, name or ARN; the stack's, or another with --create.", envvar="SECRET")
+        str,
+        typer.Option(metavar="NAME_OR_ARN", help="The secret; the stack's, or another with --create.", envvar="SECRET"),
     ] = "",
     my_domain: Annotated[str | None, typer.Option(help="https://<MyDomain>.my.salesforce.com")] = None,
     app: Annotated[str | None, typer.Option(help="API name of the app, not its label.")] = None,
@@ -106,6 +107,11 @@ def onboard(
     if not found.exists and not create:
         raise InvalidRequest(
             f"there is no secret {secret}", remedy="deploy the stack, which makes it; or give --create to make it here"
+        )
+    if own_user and "adminSecretArn" in found.document:
+        raise InvalidRequest(
+            "--own-user says that there is no admin, and the document names one",
+            remedy="leave --own-user out; or take adminSecretArn out of the document by hand",
         )
     answers = ask(place, found.document, answers, own_user=own_user or _has_no_admin(found))
     imported = read_key_pair(place, private_key, passphrase_file, certificate)

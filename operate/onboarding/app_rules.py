@@ -137,7 +137,7 @@ def judge(rule: Rule, settings: Settings, *, app: str, app_type: AppType, proven
             return None
         return Finding(
             Level.UNKNOWN,
-            f"whether {app} {rule.right} isn't shown to the admin",
+            f"whether {app} {rule.right} can't be seen from here",
             step=Step(rule.place, f"{menu}: see that it is so: {rule.do}"),
         )
     step = Step(rule.place, f"{menu}: {rule.do}")

@@ -12,7 +12,7 @@ from operate.onboarding.finding import Finding, Level, Place, Step
 from operate.workplace import Workplace
 from salesforce_keypair.authority import Authority
 from salesforce_keypair.credential import Credential, Installation
-from salesforce_keypair.errors import KeyPairError
+from salesforce_keypair.errors import KeyPairError, SalesforceUnavailable
 from salesforce_keypair.keypair import Certificate, KeyAlgorithm, make_key_pair
 from salesforce_keypair.salesforce.app_certificate import AppCertificate, Installed
 from salesforce_keypair.salesforce.hosts import Origin
@@ -36,8 +36,6 @@ class Checks:
     """What the app of the document shows; None where it couldn't be looked at."""
     foreign: bool = False
     """Whether an app holds a certificate that no version of the secret knows."""
-    missing: bool = False
-    """Whether the org lacks an app."""
 
     @property
     def failed(self) -> bool:
@@ -52,6 +50,7 @@ class Checks:
             self._person_installs(credential)
             if credential.admin_secret_arn is None:
                 self.found(Finding(Level.UNKNOWN, "without an admin nobody can look at the app from here"))
+                self._judge(credential, {}, proven=credential.private_key is not None)
                 return
         if not self._authority(credential):
             return
@@ -153,7 +152,6 @@ class Checks:
             return None
         settings, installed = read
         if settings is None:
-            self.missing = True
             self.found(
                 Finding(
                     Level.FAILED,
@@ -168,13 +166,17 @@ class Checks:
         self._certificate(credential, installed)
         if credential.installation is Installation.METADATA:
             self._may_install(credential, app, installed)
+        self._judge(credential, settings, proven=proven)
+        return installed
+
+    def _judge(self, credential: Credential, settings: Settings, *, proven: bool) -> None:
+        """Hold the settings that are shown against the rules; a login proves what isn't shown."""
         for rule in RULES:
             finding = judge(rule, settings, app=str(credential.app_name), app_type=credential.app_type, proven=proven)
             if finding is not None:
                 self.found(finding)
         if not proven:
             self._user(credential, settings)
-        return installed
 
     def _consumer_key(self, credential: Credential, settings: Settings) -> None:
         shown = next(iter(settings.get("consumerKey", ())), "")
@@ -213,17 +215,24 @@ class Checks:
             now = self.place.clock.time()
             pair = make_key_pair(KeyAlgorithm.RSA_2048, common_name="rehearsal", validity_days=1, now=now)
             certificate = pair.certificate
-        if self._tried(lambda: _rehearsed(app, certificate)):
-            who = "the user itself" if credential.own_user_installs else "the admin"
-            text = f"{who} may change {credential.app_name} (rehearsed: nothing was written)"
-            self.found(Finding(Level.OK, text))
+        who = "the user itself" if credential.own_user_installs else "the admin"
+        may = f"{who} may change {credential.app_name}"
+        try:
+            app.rehearse(certificate)
+        except SalesforceUnavailable as error:
+            # A rehearsal waits for the org's other deploys, which may take hours.
+            self.found(Finding(Level.UNKNOWN, f"whether {may} can't be rehearsed now ({error.what})"))
+        except KeyPairError as error:
+            self.found(_failed(error))
+        else:
+            self.found(Finding(Level.OK, f"{may} (rehearsed: nothing was written)"))
 
     def _tried(self, look: Callable[[], Result]) -> Result | None:
         """What a look gives; None, and a finding, where it is refused."""
         try:
             return look()
         except KeyPairError as error:
-            self.found(Finding(Level.FAILED, error.what, remedy=error.remedy))
+            self.found(_failed(error))
             return None
 
     def found(self, finding: Finding) -> None:
@@ -237,9 +246,8 @@ def _installable(credential: Credential) -> bool:
     return True
 
 
-def _rehearsed(app: AppCertificate, certificate: Certificate) -> bool:
-    app.rehearse(certificate)
-    return True
+def _failed(error: KeyPairError) -> Finding:
+    return Finding(Level.FAILED, error.what, remedy=error.remedy)
 
 
 def _read(app: AppCertificate) -> tuple[Settings | None, Installed]:

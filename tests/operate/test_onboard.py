@@ -102,6 +102,8 @@ def test_a_my_domain_that_is_only_written_otherwise_is_the_same(desk: Desk) -> N
 
 def test_an_admin_and_no_admin_at_once_are_refused(desk: Desk) -> None:
     assert desk.onboard("--own-user", "--yes").exit_code == 2
+    desk.done()
+    assert "the document names one" in str(desk.run("--own-user").exception)
 
 
 def test_a_key_that_no_longer_fits_the_changed_answers_stops_the_change(desk: Desk) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.org_client import key_pair
 from tests.operate.desk import Desk
-from tests.sandbox.org import Kind, PermittedUsers, Presence
+from tests.sandbox.org import DeployPace, Kind, PermittedUsers, Presence
 from tests.sandbox.org.faults import rest_error, soap_fault
 from tests.sandbox.world import ADMIN_SECRET_NAME
 from tests.scenarios.support import Stage
@@ -165,10 +165,15 @@ def test_what_the_admin_may_not_see_is_left_to_a_person_to_look_at(desk: Desk) -
     )
     said = desk.done()
     assert "doesn't show the consumer key of Billing; the first login tells" in said
-    assert "whether Billing relaxes IP restrictions isn't shown to the admin" in said
+    assert "whether Billing relaxes IP restrictions can't be seen from here" in said
     assert "Billing > Policies > Edit: see that it is so: IP Relaxation" in said
     desk.stage.rotate()
     assert "Nothing is left to do in Salesforce" in desk.done(), "the login has proved the rest"
+
+
+def test_an_org_that_is_busy_with_other_deploys_keeps_nobody_from_onboarding(desk: Desk) -> None:
+    desk.stage.world.org.deployments.pace = DeployPace(pending=3600, in_progress=0)
+    assert "whether the admin may change Billing can't be rehearsed now" in desk.done()
 
 
 def test_a_connected_app_is_looked_at_in_its_own_terms() -> None:
