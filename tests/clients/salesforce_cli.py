@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from operate.onboarding.components import NewApp
+from operate.onboarding.package import files_of, write
 from tests.integration.org_client import key_pair
 from tests.sandbox.org import App, EmulatedOrg, Kind, Org, User
 
@@ -155,3 +157,30 @@ def test_it_deploys_a_new_certificate_and_changes_nothing_else(scene: Scene, tra
     assert scene.app.elements == before
     assert bool(scene.org.log.entries(Kind.DEPLOY)) is (transport == "REST")
     assert "deploy" in {entry.outcome for entry in scene.org.log.entries(Kind.SOAP)} or transport == "REST"
+
+
+def test_it_finds_every_component_of_the_package_that_onboarding_writes(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    apps = [
+        NewApp("Billing", "ops@example.com", "https://acme.my.salesforce.com/services/oauth2/success"),
+        NewApp(
+            "CertAdmin", "ops@example.com", "https://acme.my.salesforce.com", admin=True, run_as="admin@example.com"
+        ),
+    ]
+    write(cli.project, files_of(apps))
+    answer = cli.run(
+        *("project", "convert", "source", "--manifest", "manifest/package.xml", "--output-dir", "converted")
+    )
+
+    assert answer["status"] == 0, answer
+    converted = {path.name for path in (cli.project / "converted").rglob("*.*") if path.is_file()}
+    assert converted == {
+        "package.xml",
+        *(f"Billing{end}" for end in (".eca", "_glbloauth.ecaGlblOauth", "_oauth.ecaOauth", "_oauthPlcy.ecaOauthPlcy")),
+        *(
+            f"CertAdmin{end}"
+            for end in (".eca", "_glbloauth.ecaGlblOauth", "_oauth.ecaOauth", "_oauthPlcy.ecaOauthPlcy")
+        ),
+        "Billing_Login.permissionset",
+        "CertAdmin_Admin.permissionset",
+    }
