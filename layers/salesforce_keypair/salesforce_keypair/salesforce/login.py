@@ -105,6 +105,10 @@ class SalesforceLogin:
         The new connection lets another of Salesforce's servers answer, which may not know a change yet.
         """
         session = self.jwt_bearer(credential, deadline=deadline, new_connection=True)
+        self.check(session, credential, deadline=deadline)
+
+    def check(self, session: Session, credential: Credential, *, deadline: Deadline) -> None:
+        """See a token answered as its login's org and user. Raises LoginRefused or SalesforceUnavailable."""
         answer = self._transport.send(
             "GET",
             session.instance,
@@ -150,7 +154,7 @@ class SalesforceLogin:
         said = _refusal_in(answer)
         if said is None or refusal_of(*said, Grant.JWT_BEARER) is not EXPIRED_ASSERTION:
             return False
-        theirs = _date_of(answer)
+        theirs = date_of(answer)
         if theirs is None:
             return False
         offset = theirs - self._clock.time()
@@ -187,7 +191,7 @@ class SalesforceLogin:
             return None
         # By their clock; what is left of it is the same by ours.
         now = self._clock.time()
-        theirs = _date_of(answer) or now + self._clock_offset
+        theirs = date_of(answer) or now + self._clock_offset
         if expiry <= theirs:
             raise _garbled("a token that has expired already")
         return now + (min(expiry, theirs + MAX_SESSION_SECONDS) - theirs)
@@ -286,7 +290,8 @@ def _garbled(what: str) -> SalesforceUnavailable:
     )
 
 
-def _date_of(answer: Answer) -> float | None:
+def date_of(answer: Answer) -> float | None:
+    """When the answer was sent, epoch seconds by the sender's clock; none where it doesn't say."""
     try:
         return parsedate_to_datetime(answer.headers["Date"]).timestamp()
     except (KeyError, ValueError, TypeError, OverflowError):
