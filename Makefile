@@ -46,7 +46,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .PHONY: help setup onboard demo test cuts prove mutate test-clients lint format typecheck validate build local-build reproducible deploy spread burst bench \
-    sandbox local-rotate local-vend local-lambda requirements count clean
+    sandbox doctor local-rotate local-vend local-lambda requirements count clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -119,6 +119,9 @@ onboard: $(READY) ## set a secret up for its first rotation: asks, looks at the 
 
 sandbox: $(READY) ## start the local world and leave it up for the AWS CLI and sam local (ARGS=--help)
 	@$(PYTHON) -m tests.sandbox.serve $(ARGS)
+
+doctor: $(READY) ## say what is wrong with a key pair and what to do; changes nothing (SECRET=name, ARGS=--help)
+	@$(OPERATE) doctor $(if $(SECRET),--secret "$(SECRET)") $(ARGS)
 
 # Looked for before anything is built: without a container engine and a sandbox that would be in vain.
 SAM_LOCAL := $(PYTHON) -m tests.sandbox.sam_local --sam $(SAM_HOME)/bin/sam

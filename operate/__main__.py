@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from operate.doctor import doctor
 from operate.onboard import onboard
 from salesforce_keypair.errors import KeyPairError
 
@@ -34,6 +35,7 @@ def main() -> None:
 
 
 app.command("onboard")(onboard)
+app.command("doctor")(doctor)
 
 
 def run() -> int:

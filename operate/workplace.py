@@ -35,7 +35,8 @@ class Workplace:
 
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
-    console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    # Without emoji, for to rich an ARN's ":secret:" is one.
+    console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True, emoji=False))
     resolve: Callable[[str, int], object] = socket.getaddrinfo
     """Looks a host's name up; raises OSError where it has no address."""
     can_ask: bool = field(default_factory=sys.stdin.isatty)

@@ -1,0 +1,63 @@
+"""The rotation's schedule: whether there is one, and whether it keeps what it promises."""
+
+from datetime import timedelta
+
+from operate.checks.described import Schedule, in_words
+from operate.checks.finding import Finding, failed, ok, task, warning
+
+# As the alarm has it: a rotation may be late by its window and a few attempts, not by more.
+_LATE = 1.25
+# Secrets Manager rotates within a window that begins then, by default a day long.
+_WINDOW = timedelta(days=1)
+
+
+def judge_schedule(schedule: Schedule, secret_id: str) -> Finding:
+    """Whether rotations come when they should."""
+    if not schedule.enabled:
+        was_on = schedule.function_arn is not None
+        return failed(
+            "rotation is off",
+            cause="somebody cancelled it" if was_on else "no rotation function was ever attached to the secret",
+            remedy="turn it on again: aws secretsmanager rotate-secret --no-rotate-immediately, with the function and "
+            "the schedule of the stack"
+            if was_on
+            else "deploy the stack, whose RotationSchedule attaches the function (make deploy)",
+        )
+    function = (schedule.function_arn or "a function").rpartition(":")[2]
+    what = f"{function} rotates it ({schedule.expression})"
+    late = _lateness(schedule)
+    if late is not None:
+        return failed(
+            f"{what}, and is late",
+            cause=late,
+            remedy="start a rotation and see how it ends; its last error is in the rotation function's log",
+            command=task("rotate", secret_id),
+        )
+    if schedule.until_next is not None and schedule.until_next < -_WINDOW:
+        return warning(
+            f"{what}, and is late",
+            cause=f"the next rotation was due {in_words(-schedule.until_next)} ago",
+            remedy="start a rotation and see how it ends",
+            command=task("rotate", secret_id),
+        )
+    last = (
+        "none has succeeded yet" if schedule.since_rotated is None else f"last {in_words(schedule.since_rotated)} ago"
+    )
+    return ok(f"{what}; {last}" + _next(schedule))
+
+
+def _lateness(schedule: Schedule) -> str | None:
+    if schedule.interval is None:
+        return None
+    since = schedule.since_rotated if schedule.since_rotated is not None else schedule.age_of_secret
+    if since is None or since <= schedule.interval * _LATE:
+        return None
+    if schedule.since_rotated is None:
+        return f"no rotation has succeeded since the secret was made, {in_words(since)} ago"
+    return f"the last success was {in_words(since)} ago"
+
+
+def _next(schedule: Schedule) -> str:
+    if schedule.until_next is None or schedule.until_next < timedelta():
+        return ""
+    return f", next in {in_words(schedule.until_next)}"

@@ -1,0 +1,175 @@
+"""The secret's versions: which labels may stand where, and whether each document can be used."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from operate.checks.described import Described, LabelledVersion, in_words
+from operate.checks.finding import Finding, failed, ok, task, warning
+from salesforce_keypair.credential import Credential
+from salesforce_keypair.errors import InvalidSecret
+from salesforce_keypair.rotating_secret import RotatingSecret
+from salesforce_keypair.rotation_request import RotationRequest, Step
+from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, SecretsManager
+
+# As the alarm has it. Secrets Manager has long given up by then: nothing goes on by itself.
+STUCK_AFTER = timedelta(hours=2)
+EXPIRES_SOON = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A labelled version and the document that it holds."""
+
+    version: LabelledVersion
+    credential: Credential = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The label that it is called by."""
+        return self.version.name
+
+    @property
+    def has_key(self) -> bool:
+        """Whether somebody could log in with it."""
+        return self.credential.private_key is not None
+
+
+def judge_secret(secret: Described) -> Finding:
+    """Whether there is a secret to look at."""
+    if secret.deleted:
+        return failed(
+            f"{secret.name} is scheduled for deletion",
+            cause="somebody deleted it; AWS keeps it for some days",
+            remedy="restore it (aws secretsmanager restore-secret), or name the secret that took its place",
+        )
+    return ok(f"{secret.name} is there")
+
+
+def judge_labels(secret: Described) -> Finding:
+    """Whether there is a current version."""
+    if secret.labelled(CURRENT) is None:
+        return failed(
+            "no version is AWSCURRENT",
+            cause="the secret has no value yet",
+            remedy="store its document, without a key: the first rotation makes one",
+            command=task("onboard", secret.asked_as),
+        )
+    return ok(", ".join(f"{'+'.join(sorted(v.labels))} {v.version_id[:8]}" for v in secret.versions))
+
+
+def judge_rotation(secret: Described) -> Finding:
+    """Whether a rotation is under way, or has stopped halfway."""
+    pending = secret.labelled(PENDING)
+    if pending is None or CURRENT in pending.labels:
+        return ok("no rotation is under way")
+    what = f"AWSPENDING is on another version ({pending.version_id[:8]}) than AWSCURRENT"
+    # Its label came with it, so what holds no value yet is at least as old as the last change of the secret.
+    age = pending.age if pending.age is not None else secret.unchanged_for
+    if age is not None and age >= STUCK_AFTER:
+        return failed(
+            f"{what} for {in_words(age)}",
+            cause="a rotation stopped halfway, and until it ends no other can start",
+            remedy="take it up again; its last error is in the rotation function's log",
+            command=task("resume", secret.asked_as),
+        )
+    return warning(
+        what if age is None else f"{what} for {in_words(age)}",
+        cause="a rotation is under way, or has just stopped",
+        remedy="wait until it ends; if it doesn't within 2 hours, take it up again (make resume)",
+        command=task("status", secret.asked_as),
+    )
+
+
+def judge_rolled_back(secret: Described) -> Finding:
+    """Whether the last rotation was undone."""
+    undone, current = secret.labelled(ROLLED_BACK), secret.labelled(CURRENT)
+    if undone is None:
+        return ok("no rotation was undone")
+    if undone.age is None or current is None or current.age is None or undone.age > current.age:
+        return ok(f"a rotation that was undone ({undone.version_id[:8]}) is older than the current key")
+    return warning(
+        f"the last rotation was undone {in_words(undone.age)} ago ({undone.version_id[:8]})",
+        cause="Salesforce didn't honour its certificate in time, so the old one went back; the old key is in use",
+        remedy="find the refusal in the rotation function's log, mend what it names, and start a new rotation",
+        command=task("rotate", secret.asked_as),
+    )
+
+
+def read(
+    store: SecretsManager, parse: Callable[[str], Credential], secret: Described, version: LabelledVersion
+) -> tuple[Finding, Held | None]:
+    """A version's document, checked, its key against its certificate too. Raises InvalidSecret, HostNotAllowed."""
+    value = store.read(secret.arn, version_id=version.version_id)
+    if value is None:
+        if PENDING in version.labels:
+            return ok(f"{version} holds nothing yet: createSecret comes first"), None
+        raise InvalidSecret(f"{version} has no value", remedy="move its label onto a version that has one")
+    credential = parse(value.text)
+    held = Held(version, credential)
+    if credential.certificate is not None and held.has_key:
+        fingerprint = credential.certificate.fingerprint[:16]
+        return ok(f"{version} is well-formed, and its key is the certificate's ({fingerprint})"), held
+    rotating = _as_a_rotation_sees(store, parse, secret, version)
+    if CURRENT in version.labels:
+        rotating.refuse_overwritten(credential)
+        return _without_key(version, secret), held
+    if PENDING in version.labels:
+        rotating.required_key(credential)
+    return ok(f"{version} is well-formed and holds no key"), held
+
+
+def judge_rotatable(
+    store: SecretsManager, parse: Callable[[str], Credential], secret: Described, versions: Sequence[Held]
+) -> Finding:
+    """Whether a rotation can begin with the current document, or go on with the pending one. Raises InvalidSecret."""
+    current, pending = (next((v for v in versions if label in v.version.labels), None) for label in (CURRENT, PENDING))
+    if current is not None:
+        current.credential.check_installable()
+        if current.credential.admin_secret_arn in (secret.arn, secret.name):
+            raise InvalidSecret(
+                "adminSecretArn names this very secret, whose key a rotation locks out",
+                remedy="name an admin's secret, or leave adminSecretArn out if there is no admin",
+            )
+        if pending is not None and pending is not current:
+            rotating = _as_a_rotation_sees(store, parse, secret, pending.version)
+            rotating.refuse_changed_settings(pending.credential, current.credential)
+    return ok("a rotation can use the document as it is")
+
+
+def judge_expiry(held: Held, now: float, secret: Described) -> Finding:
+    """How long the certificate is valid, which Salesforce doesn't look at and policies do."""
+    certificate = held.credential.certificate
+    if certificate is None or not held.has_key:
+        return ok("there is no certificate yet")
+    left = certificate.not_after - datetime.fromtimestamp(now, UTC)
+    day = certificate.not_after.date().isoformat()
+    if left > EXPIRES_SOON:
+        return ok(f"the certificate is valid until {day}, for {in_words(left)}")
+    expired = left <= timedelta()
+    return warning(
+        f"the certificate {'expired' if expired else 'expires'} on {day}",
+        cause=(
+            "Salesforce still honours it, for it looks at the key alone, but a rotation should have come first"
+            if expired
+            else f"no rotation has replaced it, and {in_words(left)} are left"
+        ),
+        remedy="start a rotation, and see why the schedule didn't",
+        command=task("rotate", secret.asked_as),
+    )
+
+
+def _without_key(version: LabelledVersion, secret: Described) -> Finding:
+    return warning(
+        f"{version} is well-formed and holds no key yet",
+        cause="the first rotation, which makes it, hasn't succeeded",
+        remedy="start a rotation",
+        command=task("rotate", secret.asked_as),
+    )
+
+
+def _as_a_rotation_sees(
+    store: SecretsManager, parse: Callable[[str], Credential], secret: Described, version: LabelledVersion
+) -> RotatingSecret:
+    request = RotationRequest(Step.SET_SECRET, secret.arn, version.version_id)
+    return RotatingSecret(request=request, store=store, parse=parse)
