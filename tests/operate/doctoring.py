@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -12,9 +12,10 @@ from operate.checks.chain import Request
 from operate.checks.finding import Check, Report, Status
 from operate.doctor import run
 from operate.workplace import Workplace
+from salesforce_keypair.keypair import KeyAlgorithm, make_key_pair
 from salesforce_keypair.settings import Settings
 from tests.sandbox.org import Kind
-from tests.scenarios.support import Stage
+from tests.scenarios.support import Stage, pair_in
 
 CURRENT_LOGIN = "login.AWSCURRENT"
 
@@ -75,15 +76,27 @@ def doctor(
     return Doctored(report, place.console.file.getvalue())
 
 
+def in_use(stage: Stage, **members: Any) -> None:
+    """A key in use and a schedule: nothing is wrong, and nothing was ever rotated."""
+    made = make_key_pair(KeyAlgorithm.RSA_2048, common_name="Billing", validity_days=365, now=stage.clock.time())
+    stage.install_key(pair_in({"privateKey": made.private_key_pem, "certificate": made.certificate.pem}), **members)
+    begun = stage.begin()
+    stage.move_label("AWSPENDING", off=begun.version_id)
+
+
 def rotated(stage: Stage) -> None:
-    """Two rotations and a schedule: nothing is wrong with the key pair any more."""
-    stage.install_key()
+    """The same after two rotations, the second by a schedule."""
+    in_use(stage)
     stage.rotate()
-    stage.world.secrets.rotate_secret(
-        SecretId=stage.arn, RotationRules={"ScheduleExpression": "rate(30 days)"}, RotateImmediately=True
-    )
+    stage.world.secrets.rotate_secret(SecretId=stage.arn, RotationRules={"ScheduleExpression": "rate(30 days)"})
     request = stage.world.aws.secrets_manager.wait_for_rotation(stage.arn).request
     assert stage.deliver_all(request) is None
+
+
+def told(seen: Doctored, name: str) -> tuple[Status, str]:
+    """How a check ended, and all that it says."""
+    finding = seen[name].finding
+    return finding.status, " / ".join(text for text in (finding.what, finding.cause, finding.remedy) if text)
 
 
 def logins_asked(stage: Stage, action: Callable[[], object]) -> int:

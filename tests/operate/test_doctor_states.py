@@ -1,0 +1,221 @@
+"""What doctor says in each state that a secret and its apps come into: what is as it should be, and what isn't."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from operate.checks.finding import Status
+from tests.integration.org_client import key_pair
+from tests.operate.doctoring import CURRENT_LOGIN, doctor, in_use, told
+from tests.sandbox.org.spreading import BothUntil, Never
+from tests.scenarios.support import CREATE, SET, Stage
+from tests.scenarios.test_standby import two_apps_stage
+
+OWN_USER = {"adminSecretArn": None}
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with Stage() as made:
+        in_use(made)
+        yield made
+
+
+# A rotation, step by step
+
+
+def test_a_secret_before_its_first_rotation_is_told_to_begin_with_it() -> None:
+    with Stage() as stage:
+        stage.world.turn_rotation_on()
+        seen = doctor(stage, vendor="token-vendor")
+
+    assert seen.failures == []
+    assert seen.warnings == ["document.AWSCURRENT"]
+    assert seen[CURRENT_LOGIN].finding.cause == "a first rotation comes first"
+    assert f'Next: make rotate SECRET="{stage.arn}"' in seen.text
+
+
+def test_a_rotation_under_way_is_told_and_isnt_a_failure(stage: Stage) -> None:
+    request = stage.begin()
+    seen = [doctor(stage)]
+    stage.deliver(request, CREATE)
+    seen.append(doctor(stage))
+
+    for each in seen:
+        assert each.failures == []
+        assert each.warnings == ["rotation"]
+    assert "holds nothing yet" in told(seen[0], "document.AWSPENDING")[1]
+    assert told(seen[1], "login.AWSPENDING")[0] is Status.OK
+    assert "isn't in the app yet" in told(seen[1], "login.AWSPENDING")[1]
+
+
+def test_between_the_deploy_and_the_promotion_the_pending_key_is_the_one_that_logs_in(stage: Stage) -> None:
+    stage.deliver(stage.begin(), CREATE, SET)
+
+    seen = doctor(stage)
+
+    assert seen.failures == []
+    assert seen.warnings == ["app.certificate", CURRENT_LOGIN, "rotation"]
+    assert "AWSPENDING" in told(seen, CURRENT_LOGIN)[1]
+    assert seen["login.AWSPENDING"].status is Status.OK
+    assert seen["token"].status is Status.OK
+
+
+def test_while_a_change_spreads_both_keys_may_log_in(stage: Stage) -> None:
+    stage.world.app.spreading = BothUntil(300)
+    stage.deliver(stage.begin(), CREATE, SET)
+
+    seen = doctor(stage)
+
+    assert seen[CURRENT_LOGIN].status is Status.OK
+    assert "spreading" in told(seen, "login.AWSPENDING")[1]
+
+
+def test_a_rotation_that_was_undone_is_told_with_the_old_key_in_use(stage: Stage) -> None:
+    stage.world.app.next_spreadings.append(Never())
+    stage.deliver_all(stage.begin())
+
+    seen = doctor(stage)
+
+    assert stage.labels().keys() >= {"ROLLEDBACK"}
+    assert seen.failures == []
+    assert seen.warnings == ["rolled_back"]
+    assert "as is to be expected: its rotation was undone" in told(seen, "login.ROLLEDBACK")[1]
+    stage.rotate()
+    assert doctor(stage).warnings == []
+
+
+def test_a_document_changed_under_a_rotation_is_told_before_the_rotation_stops_at_it(stage: Stage) -> None:
+    stage.deliver(stage.begin(), CREATE)
+    stage.edit(note="changed meanwhile")
+
+    seen = doctor(stage)
+
+    assert seen.failures == ["rotatable"]
+    assert "take AWSPENDING off" in told(seen, "rotatable")[1]
+
+
+def test_an_overwritten_secret_is_told_as_that(stage: Stage) -> None:
+    stage.edit(privateKey=None, certificate=None)
+
+    seen = doctor(stage)
+
+    assert seen.report.first == seen["document.AWSCURRENT"]
+    assert "somebody overwrote the secret" in told(seen, "document.AWSCURRENT")[1]
+
+
+# What the app holds
+
+
+@pytest.mark.parametrize(("rotations", "whose"), [(1, "AWSPREVIOUS"), (2, "an earlier version")])
+def test_an_old_certificate_of_ours_in_the_app_is_mended_by_a_rotation(
+    stage: Stage, rotations: int, whose: str
+) -> None:
+    old = stage.labelled("AWSCURRENT").document["certificate"]
+    for _ in range(rotations):
+        stage.rotate()
+    stage.world.app.install(old)
+
+    seen = doctor(stage)
+
+    assert seen.failures == ["app.certificate", CURRENT_LOGIN]
+    assert f"certificate of {whose}" in told(seen, "app.certificate")[1]
+    assert f'Next: make rotate SECRET="{stage.arn}"' in seen.text
+    stage.rotate()
+    assert doctor(stage).failures == []
+
+
+def test_an_app_that_shows_no_certificate_is_judged_by_the_login() -> None:
+    with Stage() as stage:
+        stage.install_key()
+        stage.world.app.install(None)
+
+        assert doctor(stage)["app.certificate"].status is Status.WARNING
+
+
+# Who may change it
+
+
+def test_the_own_user_as_authority_is_a_warning_and_costs_no_second_login() -> None:
+    with Stage() as stage:
+        stage.world.user.metadata_permission = True
+        in_use(stage, **OWN_USER)
+        seen = doctor(stage, rehearse=True)
+
+    assert seen["authority"].status is Status.WARNING
+    assert seen.report.logins == 1
+    assert [seen[name].status for name in ("app", "app.certificate", "app.deploy")] == [Status.OK] * 3
+
+
+def test_an_own_user_locked_out_by_an_old_certificate_is_told_to_roll_back() -> None:
+    with Stage() as stage:
+        stage.world.user.metadata_permission = True
+        in_use(stage, **OWN_USER)
+        first = stage.labelled("AWSCURRENT").document["certificate"]
+        stage.rotate()
+        stage.world.app.install(first)
+        seen = doctor(stage)
+
+    assert seen.failures[0] == CURRENT_LOGIN
+    assert f'Next: make rollback SECRET="{stage.arn}"' in seen.text
+
+
+@pytest.mark.parametrize(("api_version", "failures"), [("v67.0", ["app"]), ("v68.0", [])])
+def test_jwt_tokens_are_a_warning_and_fail_an_own_user_below_68(api_version: str, failures: list[str]) -> None:
+    with Stage() as stage:
+        stage.world.user.metadata_permission = True
+        in_use(stage, apiVersion=api_version, **OWN_USER)
+        switch_jwt_tokens_on(stage)
+        seen = doctor(stage)
+
+    assert seen["token.format"].status is Status.WARNING
+    assert seen.failures == failures
+    if failures:
+        assert seen["app"].finding.error == "InstallationRefused"
+        assert "v68.0" in (seen["app"].finding.remedy or "")
+
+
+# Two apps
+
+
+def test_with_two_apps_the_previous_key_must_log_in() -> None:
+    with two_apps_stage() as stage:
+        stage.rotate()
+        stage.rotate()
+        well = doctor(stage)
+        previous = stage.labelled("AWSPREVIOUS").document["appName"]
+        next(app for app in stage.world.org.apps if app.name == previous).install(None)
+        seen = doctor(stage)
+
+    assert well["login.AWSPREVIOUS"].finding.what.endswith("logs in")
+    assert well["app.standby"].status is Status.OK
+    assert seen["login.AWSPREVIOUS"].status is Status.FAILED
+    assert seen[CURRENT_LOGIN].status is Status.OK
+
+
+def test_the_second_apps_foreign_certificate_is_told_before_the_rotation_that_stops_at_it() -> None:
+    with two_apps_stage() as stage:
+        stage.world.standby.install(key_pair("foreign").pem)
+        seen = doctor(stage)
+
+    assert seen["app.standby"].finding.error == "ForeignCertificate"
+    assert seen["app.certificate"].status is Status.OK
+
+
+def switch_jwt_tokens_on(stage: Stage) -> None:
+    app = stage.world.app
+    app.elements = tuple(
+        replace(each, text="true") if each.name == "isNamedUserJwtEnabled" else each for each in app.elements
+    )
+
+
+def test_a_host_that_isnt_salesforces_is_never_asked(stage: Stage) -> None:
+    stage.edit(baseUri="https://acme.lightning.force.com")
+    before = len(stage.world.org.log.entries())
+
+    seen = doctor(stage)
+
+    assert seen.report.first == seen["document.AWSCURRENT"]
+    assert seen["document.AWSCURRENT"].finding.error == "HostNotAllowed"
+    assert len(stage.world.org.log.entries()) == before
