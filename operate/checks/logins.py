@@ -16,6 +16,9 @@ from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_B
 
 LogIn = Callable[[Credential], Session]
 
+# The members beside the key that decide whether a login succeeds.
+_SAID_AT_A_LOGIN = ("consumerKey", "username", "baseUri", "audience")
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -88,13 +91,11 @@ def _attempt(log_in: LogIn, held: Held) -> Attempt:
 
 def _logs_in_alike(one: Credential, other: Credential) -> bool:
     """Whether a login with one is a login with the other: versions often differ in other members alone."""
-    return (
-        one.same_app(other)
-        and one.same_user(other)
-        and one.audience == other.audience
-        and one.certificate is not None
-        and one.certificate.same_key(other.certificate)
-    )
+    return one.same_app(other) and one.same_user(other) and one.audience == other.audience and _one_key(one, other)
+
+
+def _one_key(one: Credential, other: Credential) -> bool:
+    return one.certificate is not None and one.certificate.same_key(other.certificate)
 
 
 def _judge_success(attempt: Attempt, attempts: Sequence[Attempt]) -> Finding:
@@ -107,9 +108,13 @@ def _judge_success(attempt: Attempt, attempts: Sequence[Attempt]) -> Finding:
 
 
 def _judge_current(attempt: Attempt, error: KeyPairError, attempts: Sequence[Attempt], secret_id: str) -> Finding:
-    version = attempt.held.version
-    working = next((each for each in attempts if each.session is not None and _one_app(each, attempt)), None)
-    if not _is_wrong_key(error) or working is None:
+    version, credential = attempt.held.version, attempt.held.credential
+    others = [each for each in attempts if each.session is not None]
+    twin = next((each for each in others if _one_key(each.held.credential, credential)), None)
+    if twin is not None:
+        return _judge_changed_document(attempt, twin, error)
+    working = next((each for each in others if _one_app(each, attempt)), None)
+    if not _is_wrong_key(error) or working is None or not working.held.credential.same_user(credential):
         return _failure(f"{version} is refused", error)
     what = f"{version} is refused, and {working.held.version} logs in"
     if PENDING in working.held.version.labels:
@@ -120,7 +125,19 @@ def _judge_current(attempt: Attempt, error: KeyPairError, attempts: Sequence[Att
             error=error.code,
             command=task("resume", secret_id),
         )
-    return holds_another(what, f"the app holds {working.name}'s certificate", attempt.held.credential, secret_id)
+    return holds_another(what, f"the app holds {working.name}'s certificate", credential, secret_id)
+
+
+def _judge_changed_document(attempt: Attempt, twin: Attempt, error: KeyPairError) -> Finding:
+    """The same key logs in with what another version's document says beside it."""
+    document, other = attempt.held.credential.document, twin.held.credential.document
+    changed = " and ".join(name for name in _SAID_AT_A_LOGIN if document.get(name) != other.get(name))
+    return failed(
+        f"{attempt.held.version} is refused, and {twin.held.version} logs in with the same key",
+        cause=f"the documents differ in {changed}; {error.what}",
+        remedy=f"correct {changed} in the secret, or make that version current again (make rollback): {error.remedy}",
+        error=error.code,
+    )
 
 
 def _failure(what: str, error: KeyPairError) -> Finding:

@@ -96,6 +96,27 @@ def test_a_document_changed_under_a_rotation_is_told_before_the_rotation_stops_a
     assert "take AWSPENDING off" in told(seen, "rotatable")[1]
 
 
+@pytest.mark.parametrize(
+    ("member", "value", "said"),
+    [
+        ("username", "billing.robot@example.com.uat", "hasn't approved this consumer"),
+        ("consumerKey", "3MVG9anotherApp", "client identifier invalid"),
+        ("audience", "https://login.salesforce.com", "External client app is not installed"),
+    ],
+)
+def test_a_member_changed_by_hand_is_named_where_the_same_key_logged_in_before(
+    stage: Stage, member: str, value: str, said: str
+) -> None:
+    stage.edit(**{member: value})
+
+    seen = doctor(stage)
+
+    assert seen.failures == [CURRENT_LOGIN]
+    assert f"the documents differ in {member}; " in told(seen, CURRENT_LOGIN)[1]
+    assert said in told(seen, CURRENT_LOGIN)[1]
+    assert f"correct {member} in the secret" in (seen[CURRENT_LOGIN].finding.remedy or "")
+
+
 def test_an_overwritten_secret_is_told_as_that(stage: Stage) -> None:
     stage.edit(privateKey=None, certificate=None)
 
