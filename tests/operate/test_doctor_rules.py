@@ -1,5 +1,6 @@
 """Doctor's rules about time, and what AWS says of a secret: what no stage can show."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,9 +12,11 @@ from botocore.stub import Stubber
 from operate.checks.aws_words import remedy_here
 from operate.checks.described import Described, LabelledVersion, Schedule, describe, in_words, interval_of
 from operate.checks.finding import Status
+from operate.checks.host import judge_name
 from operate.checks.schedule import judge_schedule
-from operate.checks.versions import judge_rolled_back, judge_rotation
+from operate.checks.versions import judge_rolled_back, judge_rotation, judge_secret
 from salesforce_keypair.errors import SecretUnavailable
+from tests.unit.support import parse, text_of
 
 DAY = timedelta(days=1)
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:salesforce/keypair-AbCdEf"
@@ -136,6 +139,26 @@ def test_only_an_undone_rotation_newer_than_the_key_in_use_is_worth_a_word(
 )
 def test_ages_are_told_in_their_largest_unit(age: timedelta, words: str) -> None:
     assert in_words(age) == words
+
+
+def test_a_deleted_secret_is_told_with_how_to_get_it_back() -> None:
+    finding = judge_secret(replace(described(), deleted=True))
+
+    assert finding.status is Status.FAILED
+    assert "restore-secret" in (finding.remedy or "")
+
+
+# The host
+
+
+def test_behind_a_proxy_it_is_the_proxy_that_resolves(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(host: str, port: int) -> object:
+        raise OSError
+
+    credential = parse(text_of())
+    assert judge_name(credential, unknown).status is Status.FAILED
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    assert judge_name(credential, unknown).status is Status.OK
 
 
 # What AWS says of the secret

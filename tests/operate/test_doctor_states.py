@@ -1,5 +1,6 @@
 """What doctor says in each state that a secret and its apps come into: what is as it should be, and what isn't."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from tests.sandbox.org.spreading import BothUntil, Never
 from tests.scenarios.support import CREATE, SET, Stage
 from tests.scenarios.test_standby import two_apps_stage
 
+DAY = 86_400.0
 OWN_USER = {"adminSecretArn": None}
 
 
@@ -126,6 +128,36 @@ def test_an_overwritten_secret_is_told_as_that(stage: Stage) -> None:
     assert "somebody overwrote the secret" in told(seen, "document.AWSCURRENT")[1]
 
 
+def test_a_pending_document_without_a_key_is_told_with_the_label_to_take_off(stage: Stage) -> None:
+    begun = stage.begin()
+    stage.world.secrets.put_secret_value(
+        SecretId=stage.arn,
+        ClientRequestToken=begun.version_id,
+        SecretString=json.dumps(stage.world.document()),
+        VersionStages=["AWSPENDING"],
+    )
+
+    seen = doctor(stage)
+
+    assert seen.failures == ["document.AWSPENDING"]
+    assert "take AWSPENDING off" in told(seen, "document.AWSPENDING")[1]
+
+
+def test_a_certificate_that_ends_soon_or_has_ended_is_a_warning(stage: Stage) -> None:
+    stage.clock.advance(334 * DAY)
+    assert doctor(stage).warnings == []
+    stage.clock.advance(2 * DAY)
+    soon = doctor(stage)
+    stage.clock.advance(30 * DAY)
+    over = doctor(stage)
+
+    for seen in (soon, over):
+        assert seen.failures == []
+        assert seen.warnings == ["expiry"]
+    assert "29 days are left" in told(soon, "expiry")[1]
+    assert "Salesforce still honours it" in told(over, "expiry")[1]
+
+
 # What the app holds
 
 
@@ -156,6 +188,22 @@ def test_an_app_that_shows_no_certificate_is_judged_by_the_login() -> None:
 
 
 # Who may change it
+
+
+def test_an_admin_secret_that_is_this_very_secret_is_told_before_a_rotation_stops_at_it(stage: Stage) -> None:
+    stage.edit(adminSecretArn=stage.arn)
+
+    assert "this very secret" in told(doctor(stage), "rotatable")[1]
+
+
+def test_nobody_reads_the_app_of_a_manual_installation_without_an_admin(stage: Stage) -> None:
+    stage.edit(installation="manual", adminSecretArn=None)
+
+    seen = doctor(stage)
+
+    assert seen["authority"].status is Status.OK
+    assert {seen[name].status for name in ("admin.login", "app", "app.certificate", "app.deploy")} == {Status.SKIPPED}
+    assert seen[CURRENT_LOGIN].status is Status.OK
 
 
 def test_the_own_user_as_authority_is_a_warning_and_costs_no_second_login() -> None:
@@ -213,6 +261,17 @@ def test_with_two_apps_the_previous_key_must_log_in() -> None:
     assert well["app.standby"].status is Status.OK
     assert seen["login.AWSPREVIOUS"].status is Status.FAILED
     assert seen[CURRENT_LOGIN].status is Status.OK
+
+
+def test_the_next_key_takes_the_previous_ones_place_in_the_second_app() -> None:
+    with two_apps_stage() as stage:
+        stage.rotate()
+        stage.deliver(stage.begin(), CREATE, SET)
+        seen = doctor(stage)
+
+    assert not [name for name in seen.failures if name.startswith(("login", "app"))]
+    assert "as is to be expected" in told(seen, "login.AWSPREVIOUS")[1]
+    assert told(seen, "login.AWSPENDING")[1].endswith("logs in")
 
 
 def test_the_second_apps_foreign_certificate_is_told_before_the_rotation_that_stops_at_it() -> None:

@@ -61,6 +61,20 @@ def test_a_vendors_error_is_told_by_its_name_with_its_whole_text(stage: Stage, t
     assert seen["vendor.refuses"].status is Status.WARNING
 
 
+def test_a_vendor_that_knows_its_secrets_by_name_is_asked_by_name(stage: Stage, tmp_path: Path) -> None:
+    refusal = "raise type('InvalidRequest', (Exception,), {})('not served')"
+    body = f"if event['secret_id'] != 'salesforce/keypair': {refusal}\n    return {{'access_token': 'a'}}"
+
+    assert asked(stage, tmp_path, body).failures == []
+
+
+def test_a_vendor_of_other_secrets_is_told_as_that(stage: Stage, tmp_path: Path) -> None:
+    seen = asked(stage, tmp_path, "raise type('InvalidRequest', (Exception,), {})('secret_id is not served')")
+
+    assert seen.failures == ["vendor.answers"]
+    assert seen["vendor.answers"].finding.error == "InvalidRequest"
+
+
 def test_a_function_that_isnt_the_vendor_is_told_as_that(stage: Stage, tmp_path: Path) -> None:
     assert asked(stage, tmp_path, "return []")["vendor.answers"].finding.error == "InvalidReply"
 
