@@ -47,7 +47,7 @@ LOOKING = {"DescribeSecret", "ListSecretVersionIds", "GetSecretValue", "Invoke"}
 @pytest.fixture(scope="module")
 def healthy() -> Iterator[Stage]:
     """Shared by the tests that only look: doctor changes nothing."""
-    with Stage() as stage:
+    with Stage(served=True) as stage:
         rotated(stage)
         yield stage
 
@@ -134,7 +134,7 @@ def test_nothing_is_changed_anywhere() -> None:
 
 
 def test_no_secret_is_printed_whatever_is_wrong() -> None:
-    with Stage() as stage:
+    with Stage(served=True) as stage:
         stage.install_key()
         texts = [doctor(stage, vendor="token-vendor", rehearse=True).text]
         stage.deliver(stage.begin(), CREATE)

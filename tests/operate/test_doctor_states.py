@@ -9,6 +9,7 @@ import pytest
 from operate.checks.finding import Status
 from tests.integration.org_client import key_pair
 from tests.operate.doctoring import CURRENT_LOGIN, doctor, in_use, told
+from tests.sandbox.org import Kind, faults
 from tests.sandbox.org.spreading import BothUntil, Never
 from tests.scenarios.support import CREATE, SET, Stage
 from tests.scenarios.test_standby import two_apps_stage
@@ -28,7 +29,7 @@ def stage() -> Iterator[Stage]:
 
 
 def test_a_secret_before_its_first_rotation_is_told_to_begin_with_it() -> None:
-    with Stage() as stage:
+    with Stage(served=True) as stage:
         stage.world.turn_rotation_on()
         seen = doctor(stage, vendor="token-vendor")
 
@@ -62,6 +63,17 @@ def test_between_the_deploy_and_the_promotion_the_pending_key_is_the_one_that_lo
     assert "AWSPENDING" in told(seen, CURRENT_LOGIN)[1]
     assert seen["login.AWSPENDING"].status is Status.OK
     assert seen["token"].status is Status.OK
+
+
+def test_a_login_that_got_no_answer_isnt_taken_for_a_refusal_of_the_key(stage: Stage) -> None:
+    stage.deliver(stage.begin(), CREATE, SET)
+    stage.world.org.faults.add(faults.answering(503), Kind.TOKEN, times=1)
+
+    seen = doctor(stage)
+
+    assert seen["login.AWSPENDING"].status is Status.OK
+    assert seen.failures == [CURRENT_LOGIN]
+    assert seen[CURRENT_LOGIN].finding.error == "SalesforceUnavailable"
 
 
 def test_while_a_change_spreads_both_keys_may_log_in(stage: Stage) -> None:

@@ -26,7 +26,7 @@ SECRET = Described(
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    with Stage() as made:
+    with Stage(served=True) as made:
         in_use(made)
         yield made
 
