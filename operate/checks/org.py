@@ -133,7 +133,7 @@ class Org:
 
     def _rehearse(self, credential: Credential, session: Session, certificate: Certificate) -> Finding:
         self._app(credential, session, _REHEARSAL_SECONDS).rehearse(certificate)
-        return ok("a deploy of the app as it is would be allowed (rehearsed; nothing was written)")
+        return ok("a deploy of the app would be allowed (rehearsed; nothing was written)")
 
     def _tell_logins(self, current: Held, attempts: Sequence[Attempt]) -> None:
         walk = self._walk
