@@ -2,6 +2,7 @@
 
 UV_VERSION := 0.13.9
 SAM_VERSION := 1.170.0
+PIP_AUDIT_VERSION := 2.10.1
 SALESFORCE_CLI_VERSION := 2.150.6
 AWS_SDK_VERSION := 3.1164.0
 NODE_VERSION := 22.23.3
@@ -17,6 +18,8 @@ UV := $(TOOLS)/uv-$(UV_VERSION)
 SAM_HOME := $(TOOLS)/sam-$(SAM_VERSION)
 SAM_READY := $(SAM_HOME)/.ready
 READY := .venv/.ready
+PIP_AUDIT_HOME := $(TOOLS)/pip-audit-$(PIP_AUDIT_VERSION)
+PIP_AUDIT := $(PIP_AUDIT_HOME)/bin/pip-audit
 PYTHON := .venv/bin/python
 MUTMUT_HOME := $(TOOLS)/mutmut
 MUTMUT_READY := $(MUTMUT_HOME)/.ready
@@ -45,7 +48,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup onboard demo test cuts prove mutate test-clients lint format typecheck validate build local-build reproducible deploy spread burst bench \
+.PHONY: help setup onboard demo test cuts prove mutate test-clients lint format typecheck validate audit build local-build reproducible deploy spread burst bench \
     sandbox doctor local-rotate local-vend local-lambda requirements count clean
 
 help: ## list the tasks
@@ -107,6 +110,11 @@ validate: $(READY) $(SAM_READY) ## check template.yaml, before and after its tra
 	@$(EXPORT_REQUIREMENTS) > .aws-sam/requirements.txt
 	@diff -u $(LAYER)/requirements.txt .aws-sam/requirements.txt || \
 	    { echo '$(LAYER)/requirements.txt is not what uv.lock says: run "make requirements"' >&2; exit 1; }
+
+audit: $(READY) $(PIP_AUDIT) ## look for known vulnerabilities in the versions that uv.lock names
+	@mkdir -p .aws-sam
+	@$(UV) export --quiet --locked --all-groups --no-emit-project --no-header --format requirements.txt > .aws-sam/locked.txt
+	@$(PYTHON) -m tests.audit $(PIP_AUDIT) .aws-sam/locked.txt
 
 build: $(SAM_READY) ## build what is deployed (ARCH=arm64 or x86_64)
 	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
@@ -209,3 +217,10 @@ $(SAM_READY): | $(UV)
 	$(UV) venv --quiet --clear --no-project --python "$$python" $(SAM_HOME) && \
 	$(UV) pip install --quiet --compile-bytecode --python $(SAM_HOME)/bin/python aws-sam-cli==$(SAM_VERSION)
 	@touch $@
+
+# It asks for versions of its own.
+$(PIP_AUDIT): | $(UV)
+	@python=$$($(FIND_PYTHON)) || $(NO_PYTHON); \
+	echo "Fetching pip-audit $(PIP_AUDIT_VERSION) into $(TOOLS)"; \
+	$(UV) venv --quiet --clear --no-project --python "$$python" $(PIP_AUDIT_HOME) && \
+	$(UV) pip install --quiet --python $(PIP_AUDIT_HOME)/bin/python pip-audit==$(PIP_AUDIT_VERSION)
