@@ -308,6 +308,57 @@ def test_new_variables_reach_a_new_environment(function: Function) -> None:
     assert function.invoke({"do": "variables"}).value["SETTLING_SECONDS"] == "5"
 
 
+def test_an_update_of_the_variables_is_seen_to_end_and_reaches_the_next_invocation(
+    aws: LocalAws, function: Function
+) -> None:
+    client = aws.client("lambda")
+    first = client.invoke(FunctionName="worker", Payload=b"{}")
+    before = client.get_function_configuration(FunctionName=function.arn)
+
+    variables = before["Environment"]["Variables"] | {"COLOUR": "red"}
+    updated = client.update_function_configuration(
+        FunctionName="worker", Environment={"Variables": variables}, RevisionId=before["RevisionId"]
+    )
+    after = client.get_function_configuration(FunctionName="worker")
+    assert updated["LastUpdateStatus"] == after["LastUpdateStatus"] == "InProgress"
+    after = client.get_function_configuration(FunctionName="worker")
+
+    assert (after["LastUpdateStatus"], after["RevisionId"] == before["RevisionId"]) == ("Successful", False)
+    assert after["Environment"]["Variables"] == variables
+    client.invoke(FunctionName="worker", Payload=b"{}")
+    assert [result.cold for result in function.results] == [True, True]
+    assert first["StatusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [
+        ({"RevisionId": "another"}, "PreconditionFailedException"),
+        ({"Environment": {"Variables": {"AWS_REGION": "eu-west-1"}}}, "InvalidParameterValueException"),
+        ({"Environment": {"Variables": {"BIG": "x" * 4096}}}, "InvalidParameterValueException"),
+        ({"MemorySize": 512}, "NotImplementedException"),
+    ],
+)
+def test_an_update_that_lambda_wouldnt_take_is_refused(
+    aws: LocalAws, function: Function, parameters: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(ClientError) as caught:
+        aws.client("lambda").update_function_configuration(FunctionName="worker", **parameters)
+
+    assert caught.value.response["Error"]["Code"] == code
+
+
+def test_while_an_update_is_under_way_another_one_is_refused(aws: LocalAws, function: Function) -> None:
+    client = aws.client("lambda", config=Config(retries={"total_max_attempts": 1}))
+    client.update_function_configuration(FunctionName="worker", Environment={"Variables": {"COLOUR": "red"}})
+
+    with pytest.raises(ClientError) as caught:
+        client.update_function_configuration(FunctionName="worker", Environment={"Variables": {"COLOUR": "blue"}})
+
+    assert caught.value.response["Error"]["Code"] == "ResourceConflictException"
+    assert function.environment == {"COLOUR": "red"}
+
+
 def test_the_output_of_every_environment_is_there_at_once(function: Function) -> None:
     function.invoke({})
     function.kill()

@@ -92,6 +92,12 @@ class Function:
         with self._lock:
             return sum(environment.alive for environment in self._all)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Its environment variables but for those that Lambda sets."""
+        with self._lock:
+            return dict(self._settings.environment)
+
     def peak_memory(self) -> int | None:
         """Bytes that the largest of the living environments has held at most; None where the system doesn't tell."""
         with self._lock:

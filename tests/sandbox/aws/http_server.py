@@ -138,6 +138,9 @@ class _Connection(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer()
 
+    def do_PUT(self) -> None:
+        self._answer()
+
     def _reset(self) -> None:
         self.close_connection = True
         # Lingering for no time makes closing send RST, as a broken network does; FIN would look like a polite end.

@@ -1,6 +1,6 @@
-"""Lambda's Invoke over HTTP, and the functions that it reaches.
+"""Lambda over HTTP: Invoke, the functions that it reaches, and their configurations.
 
-Source: "AWS Lambda API Reference", Invoke.
+Source: "AWS Lambda API Reference".
 """
 
 import base64
@@ -11,10 +11,16 @@ from typing import Any
 
 from tests.sandbox.aws.api_error import ApiError
 from tests.sandbox.aws.environment import Invocation
+from tests.sandbox.aws.function_configuration import FunctionConfiguration
 from tests.sandbox.aws.functions import Function, Result
 from tests.sandbox.aws.http_server import Request, Response
 
-_INVOCATIONS = re.compile(r"/2015-03-31/functions/(?P<function>[^/]+)/invocations")
+_PATH = re.compile(r"/2015-03-31/functions/(?P<function>[^/]+)/(?P<what>invocations|configuration)")
+_OPERATIONS = {
+    ("POST", "invocations"): "Invoke",
+    ("GET", "configuration"): "GetFunctionConfiguration",
+    ("PUT", "configuration"): "UpdateFunctionConfiguration",
+}
 _ARN = re.compile(r"arn:aws:lambda:[^:]+:\d{12}:function:(?P<name>[^:]+)(:(?P<qualifier>[^:]+))?")
 
 
@@ -23,12 +29,14 @@ class LambdaService:
 
     def __init__(self) -> None:
         self._functions: dict[str, Function] = {}
+        self._configurations: dict[str, FunctionConfiguration] = {}
 
     def add(self, function: Function) -> None:
         """Make a function known. Raises ValueError where its name is taken."""
         if function.name in self._functions:
             raise ValueError(f"There is a function {function.name} already")
         self._functions[function.name] = function
+        self._configurations[function.name] = FunctionConfiguration(function)
 
     @property
     def functions(self) -> list[Function]:
@@ -50,21 +58,30 @@ class LambdaService:
 
     def read(self, request: Request) -> tuple[str, Mapping[str, Any]]:
         """The operation and its parameters. Raises ApiError."""
-        path = _INVOCATIONS.fullmatch(request.path)
-        if path is None or request.method != "POST":
-            raise ApiError("NotImplementedException", f"This local Lambda has Invoke, not {request.path}.", status=501)
+        path = _PATH.fullmatch(request.path)
+        operation = None if path is None else _OPERATIONS.get((request.method, path["what"]))
+        if path is None or operation is None:
+            known = ", ".join(_OPERATIONS.values())
+            raise ApiError("NotImplementedException", f"This local Lambda has {known}, not {request.path}.", status=501)
         qualifier = request.query.get("Qualifier", "$LATEST")
         if qualifier != "$LATEST":
             raise _not_found(f"{path['function']}:{qualifier}")
-        return "Invoke", {
-            "FunctionName": path["function"],
+        name = {"FunctionName": path["function"]}
+        if operation != "Invoke":
+            return operation, _members(request.body) | name
+        return operation, name | {
             "InvocationType": request.headers.get("x-amz-invocation-type", "RequestResponse"),
             "ClientContext": request.headers.get("x-amz-client-context"),
             "Payload": request.body or b"{}",
         }
 
     def perform(self, operation: str, parameters: Mapping[str, Any]) -> Response:
-        """Invoke and wait. Raises ApiError."""
+        """Do it; an invocation is waited for. Raises ApiError."""
+        if operation != "Invoke":
+            configuration = self._configurations[self._found(parameters["FunctionName"]).name]
+            update = operation == "UpdateFunctionConfiguration"
+            shown = configuration.update(parameters) if update else configuration.get()
+            return Response(200, json.dumps(shown).encode(), {"Content-Type": "application/json"})
         if parameters["InvocationType"] != "RequestResponse":
             raise ApiError("InvalidParameterValueException", "This local Lambda answers RequestResponse only.")
         try:
@@ -88,10 +105,13 @@ class LambdaService:
         return error.response()
 
     def _invoke(self, name: str, invocation: Invocation) -> Result:
+        return self._found(name).invoke_raw(invocation)
+
+    def _found(self, name: str) -> Function:
         function = self._find(name)
         if function is None:
             raise _not_found(name)
-        return function.invoke_raw(invocation)
+        return function
 
     def _find(self, name: str) -> Function | None:
         arn = _ARN.fullmatch(name)
@@ -102,6 +122,16 @@ class LambdaService:
         function = self._functions.get(arn["name"])
         # An ARN of another account or region names another function.
         return function if function and name.startswith(function.arn) else None
+
+
+def _members(body: bytes) -> dict[str, Any]:
+    try:
+        members = json.loads(body or b"{}")
+    except ValueError as error:
+        raise ApiError("SerializationException", "The body isn't JSON.") from error
+    if not isinstance(members, dict):
+        raise ApiError("SerializationException", "The body isn't an object.")
+    return members
 
 
 def _not_found(name: str) -> ApiError:
