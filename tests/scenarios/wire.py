@@ -140,6 +140,15 @@ class Wire:
         self._lasting = None
 
     @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Let the calls of somebody else in this process pass, neither counted nor befallen."""
+        before, self._is_looked_at = self._is_looked_at, True
+        try:
+            yield
+        finally:
+            self._is_looked_at = before
+
+    @contextmanager
     def strung_up(self) -> Iterator[None]:
         """Let all calls over HTTP of this process pass through here, for the length of a delivery."""
         real = urllib3.HTTPConnectionPool.urlopen
@@ -152,7 +161,7 @@ class Wire:
             yield
 
     def _send(self, pool: urllib3.HTTPConnectionPool, real: Callable[..., Answer], sent: Mapping[str, Any]) -> Answer:
-        """Make a call, or let its trouble befall it; those of whoever looks at that moment aren't counted."""
+        """Make a call, or let its trouble befall it; those aside aren't counted."""
         if self._is_looked_at:
             return real(pool, **sent)
 
@@ -194,11 +203,8 @@ class Wire:
         return self._lasting[1]
 
     def _look(self, call: RemoteCall) -> None:
-        self._is_looked_at = True
-        try:
+        with self.aside():
             self._seen(call)
-        finally:
-            self._is_looked_at = False
 
 
 def _reset() -> ProtocolError:

@@ -48,6 +48,7 @@ class Certificate:
     pem: str = field(repr=False)
     fingerprint: str
     key_fingerprint: str
+    not_before: datetime
     not_after: datetime
 
     @classmethod
@@ -72,8 +73,14 @@ class Certificate:
             pem=certificate.public_bytes(Encoding.PEM).decode("ascii"),
             fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
             key_fingerprint=_key_fingerprint(public_key),
+            not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
         )
+
+    @property
+    def made_at(self) -> datetime:
+        """When it was made: those from here are backdated by an hour, and so are those from AWS Private CA."""
+        return self.not_before + _BACKDATING
 
     def same_key(self, other: "Certificate | None") -> bool:
         """Whether both are for one key pair, which is all that a login depends on."""
