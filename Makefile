@@ -49,7 +49,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .PHONY: help setup onboard demo test cuts prove mutate test-clients lint format typecheck validate audit build local-build reproducible deploy spread burst bench \
-    sandbox doctor local-rotate local-vend local-lambda requirements count clean
+    sandbox doctor status rotate resume rollback revoke local-rotate local-vend local-lambda requirements count clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -130,6 +130,23 @@ sandbox: $(READY) ## start the local world and leave it up for the AWS CLI and s
 
 doctor: $(READY) ## say what is wrong with a key pair and what to do; changes nothing (SECRET=name, ARGS=--help)
 	@$(OPERATE) doctor $(if $(SECRET),--secret "$(SECRET)") $(ARGS)
+
+OF_SECRET = $(if $(SECRET),--secret "$(SECRET)") $(ARGS)
+
+status: $(READY) ## show a secret's versions, ages, apps, schedule, and what its rotation waits for (SECRET=name)
+	@$(OPERATE) status $(OF_SECRET)
+
+rotate: $(READY) ## replace the key pair now and follow the rotation to its end (SECRET=name)
+	@$(OPERATE) rotate $(OF_SECRET)
+
+resume: $(READY) ## take up a rotation that waits, or end it with ARGS=--give-up (SECRET=name)
+	@$(OPERATE) resume $(OF_SECRET)
+
+rollback: $(READY) ## make the previous version current again, its certificate back in the app (SECRET=name)
+	@$(OPERATE) rollback $(OF_SECRET)
+
+revoke: $(READY) ## after a leak: new keys, known sessions ended (SECRET=name ARGS="--vendor FUNCTION")
+	@$(OPERATE) revoke $(OF_SECRET)
 
 # Looked for before anything is built: without a container engine and a sandbox that would be in vain.
 SAM_LOCAL := $(PYTHON) -m tests.sandbox.sam_local --sam $(SAM_HOME)/bin/sam

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from operate.doctor import doctor
 from operate.onboard import onboard
+from operate.rotation_commands import register as register_rotations
 from salesforce_keypair.errors import KeyPairError
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ def main() -> None:
 
 app.command("onboard")(onboard)
 app.command("doctor")(doctor)
+register_rotations(app)
 
 
 def run() -> int:

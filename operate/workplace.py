@@ -23,10 +23,14 @@ from salesforce_keypair.wiring.apps import app_opener
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 _CONFIG = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 3})
+_ONCE = _CONFIG.merge(Config(retries={"total_max_attempts": 1}))
+# A step of a rotation may take as long as Lambda lets it.
+_PATIENT = _ONCE.merge(Config(read_timeout=905))
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,17 @@ class Workplace:
     @cached_property
     def functions(self) -> "LambdaClient":
         """Lambda. Never asks twice: an invocation whose answer was lost may have been made."""
-        return boto3.client("lambda", config=_CONFIG.merge(Config(retries={"total_max_attempts": 1})))
+        return boto3.client("lambda", config=_ONCE)
+
+    @cached_property
+    def patient_functions(self) -> "LambdaClient":
+        """Lambda, for an invocation that may take as long as one can."""
+        return boto3.client("lambda", config=_PATIENT)
+
+    @cached_property
+    def tables(self) -> "DynamoDBClient":
+        """DynamoDB."""
+        return boto3.client("dynamodb", config=_CONFIG)
 
     @cached_property
     def stacks(self) -> "CloudFormationClient":

@@ -1,0 +1,102 @@
+"""Starting a rotation, taking up one that waits, and giving one up."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from operate.rotating.following import Tell
+from operate.rotating.looking import Looked, Version
+from salesforce_keypair.errors import InvalidRequest, SecretUnavailable
+from salesforce_keypair.rotation_request import Step
+from salesforce_keypair.seams import SecretStore
+from salesforce_keypair.secret_store import PENDING, ROLLED_BACK, answer_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+DeliverStep = Callable[[Step], None]
+"""Has the rotation function do a step now; raises what the step ended with."""
+
+
+def start(client: "SecretsManagerClient", looked: Looked, version_id: str) -> None:
+    """RotateSecret to a new version. Raises InvalidRequest where it can't begin, SecretUnavailable."""
+    refuse_unfinished(looked)
+    refuse_unset(looked)
+    if not rotate_secret(client, looked.arn, version_id):
+        raise InvalidRequest(
+            "Secrets Manager says that another rotation isn't complete",
+            remedy="see `status`; `resume` takes it up, `resume --give-up` ends it",
+        )
+
+
+def refuse_unfinished(looked: Looked) -> None:
+    """Raises InvalidRequest while a rotation has begun and not ended."""
+    if looked.unfinished is not None:
+        raise InvalidRequest(
+            f"the rotation to {looked.unfinished.version_id} is unfinished",
+            remedy="`status` tells what it waits for; `resume` takes it up, `resume --give-up` ends it",
+        )
+
+
+def refuse_unset(looked: Looked) -> None:
+    """Raises InvalidRequest where the secret has no rotation function."""
+    if looked.schedule.function is None:
+        raise InvalidRequest(
+            "rotation was never set up for this secret", remedy="deploy the stack, which sets function and schedule"
+        )
+
+
+def rotate_secret(client: "SecretsManagerClient", secret_arn: str, version_id: str) -> bool:
+    """RotateSecret with that token; false where AWS refuses it for the state that the secret is in."""
+    try:
+        answer_of("RotateSecret", lambda: client.rotate_secret(SecretId=secret_arn, ClientRequestToken=version_id))
+    except SecretUnavailable as error:
+        cause = error.__cause__
+        if isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "InvalidRequestException":
+            return False
+        raise
+    return True
+
+
+def waiting(looked: Looked) -> Version:
+    """The version of the rotation that waits. Raises InvalidRequest where none does."""
+    if looked.unfinished is None:
+        raise InvalidRequest("no rotation of this secret waits", remedy="`rotate` starts one")
+    refuse_unset(looked)
+    return looked.unfinished
+
+
+def deliver_all(deliver: DeliverStep, tell: Tell) -> None:
+    """Have the function do the four steps, one after the other. Each is made to come late, twice or out of order.
+
+    A new rotation couldn't carry the key over: RotateSecret makes an empty version and delivers createSecret at once,
+    which makes another key unless somebody is faster. So it is the same rotation that goes on, and its labels stay.
+    """
+    for step in Step:
+        tell(f"{step}: asking the rotation function, which may take some minutes")
+        deliver(step)
+
+
+def give_up(store: SecretStore, looked: Looked, version: Version, tell: Tell) -> None:
+    """End a rotation where it stands, so that another one can start.
+
+    First the label that stops its late deliveries, and under which callers still try its key: the app may hold that
+    one's certificate already; an empty version needs neither. Then off with the label that keeps others from starting.
+    Done twice is done.
+    """
+    if version.created is not None:
+        mark_rolled_back(store, looked, version)
+        tell(f"Version {version.name} is labelled ROLLEDBACK: its late deliveries change nothing, callers try it.")
+    store.move_label(looked.arn, PENDING, onto=None, off=version.version_id)
+    tell("AWSPENDING is off, so another rotation can start; it replaces whichever certificate the app holds.")
+
+
+def mark_rolled_back(store: SecretStore, looked: Looked, version: Version) -> None:
+    """Give a version the label of one whose rotation was undone, which its deliveries heed. Done already is done."""
+    if ROLLED_BACK in version.labels:
+        return
+    holder = looked.labelled(ROLLED_BACK)
+    store.move_label(
+        looked.arn, ROLLED_BACK, onto=version.version_id, off=None if holder is None else holder.version_id
+    )
