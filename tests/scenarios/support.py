@@ -222,15 +222,20 @@ class Stage:
         )
         return self.world.aws.secrets_manager.wait_for_rotation(self.arn).request
 
-    def deliver(self, request: Opened, *steps: str, seconds: float = LAMBDA_SECONDS) -> None:
-        """Deliver some steps in that order; raises what the first one that fails raises."""
+    def deliver(self, request: Opened, *steps: str, seconds: float = LAMBDA_SECONDS) -> bool:
+        """Deliver some steps in that order; whether one says that it made the version current.
+
+        Raises what the first one that fails raises.
+        """
+        promoted = False
         for step in steps:
             parsed = RotationRequest.parse(step_event(step, request))
             try:
-                self.rotation.run(parsed, deadline=Deadline.after(self.clock, seconds))
+                promoted |= self.rotation.run(parsed, deadline=Deadline.after(self.clock, seconds))
             except Exception as error:
                 self.note(told_by(error))
                 raise
+        return promoted
 
     def deliver_all(self, request: Opened, *, times: int = 1) -> KeyPairError | None:
         """Deliver the whole rotation, and again after a failure; the last failure, if it didn't succeed."""

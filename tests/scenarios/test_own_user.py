@@ -88,6 +88,18 @@ def test_set_secret_ends_with_the_first_login_of_the_new_key(stage: Stage, sprea
     assert stage.logs_in(stage.version(request.version_id))
 
 
+def test_set_secret_waits_for_nothing_where_one_login_of_each_key_succeeds_at_once() -> None:
+    with own_user_stage({"SETTLED_INTERVAL_SECONDS": "100"}) as stage:
+        request = stage.begin()
+        stage.deliver(request, CREATE)
+        began = stage.clock.time()
+
+        stage.deliver(request, SET)
+
+        assert stage.world.org.log.logins(stage.world.user.username).accepted == 2
+        assert stage.clock.time() - began < 30
+
+
 def test_with_an_admin_set_secret_waits_for_no_login() -> None:
     with Stage() as stage:
         stage.install_key()
@@ -177,6 +189,17 @@ def test_where_neither_key_is_honoured_any_more_the_error_names_the_administrato
     assert f"an administrator puts the certificate of AWSCURRENT ({old.fingerprint}) into the app" in failure.remedy
     assert stage.world.app.name in failure.remedy
     assert stage.labels()["AWSPENDING"] == request.version_id
+
+
+def test_where_awscurrent_lost_its_key_meanwhile_the_administrator_is_told_of_no_certificate(stage: Stage) -> None:
+    request = stage.begin()
+    stage.deliver(request, CREATE)
+    stage.edit(privateKey=None, certificate=None)
+
+    with pytest.raises(NotSettled) as caught:
+        stage.deliver(request, SET)
+
+    assert "the certificate of AWSCURRENT into the app" in caught.value.remedy
 
 
 def test_once_the_administrator_has_helped_the_next_delivery_goes_on(stage: Stage) -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from salesforce_keypair import rotation
 from tests.integration.org_client import key_pair
 from tests.sandbox.aws import Act
 from tests.sandbox.org import CertificateEncoding, Kind
@@ -140,6 +141,26 @@ def test_a_step_that_is_delivered_twice_does_nothing_the_second_time(running: St
     assert running.seen() == seen
     assert len(running.world.org.log.entries(Kind.DEPLOY)) == deploys
     running.deliver(request, *STEPS)
+
+
+def test_of_all_deliveries_only_the_one_that_makes_the_version_current_says_so(running: Stage) -> None:
+    request = running.begin()
+
+    said = [running.deliver(request, step) for step in (*STEPS, FINISH)]
+
+    assert said == [False, False, False, True, False]
+
+
+def test_the_log_tells_what_was_done_and_warns_of_nothing(running: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger=rotation.__name__):
+        running.rotate()
+
+    assert [(record.levelname, record.message) for record in caplog.records if record.name == rotation.__name__] == [
+        ("INFO", "new key pair stored"),
+        ("INFO", "certificate deployed and read back"),
+        ("INFO", "the new key is settled"),
+        ("INFO", "the new key is current"),
+    ]
 
 
 @pytest.mark.parametrize("encoding", [CertificateEncoding.PEM, CertificateEncoding.ABSENT])

@@ -1,16 +1,18 @@
 """What the secret's document says, and what became of it meanwhile: refused by name before anything changes."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from salesforce_keypair.errors import ForeignCertificate, HostNotAllowed, InvalidSecret, KeyPairError
+from salesforce_keypair.errors import ForeignCertificate, HostNotAllowed, InvalidSecret, KeyPairError, UnprovedKey
 from tests.integration.org_client import key_pair
-from tests.sandbox.aws import RotationRequest
+from tests.sandbox.aws import Act, RotationRequest
 from tests.sandbox.org import CertificateEncoding, Kind
-from tests.scenarios.promises import Promises, assert_tells_what_to_do
-from tests.scenarios.support import CREATE, SET, TEST, Stage, document_of
+from tests.sandbox.org.xmltree import Element
+from tests.scenarios.promises import Promises, assert_tells_what_to_do, has_logged_in
+from tests.scenarios.support import CREATE, FINISH, ROTATION, SET, TEST, Stage, document_of
 
 NOT_BUILT = [
     ({"installation": "manual"}, "manual"),
@@ -196,6 +198,63 @@ def test_an_edit_after_the_deploy_isnt_lost_in_silence(running: Stage, caplog: p
     assert failure is not None or kept or warned
 
 
+# A pending version that no rotation stored
+
+
+def put_pending(stage: Stage, request: RotationRequest, **members: Any) -> None:
+    """Somebody stores a version of the document under the rotation's token; None takes a member out."""
+    document = {**stage.labelled("AWSCURRENT").document, **document_of(key_pair("by hand")), **members}
+    stage.world.secrets.put_secret_value(
+        SecretId=stage.arn,
+        ClientRequestToken=request.version_id,
+        SecretString=json.dumps({name: value for name, value in document.items() if value is not None}),
+        VersionStages=["AWSPENDING"],
+    )
+
+
+@pytest.mark.parametrize(("step", "error"), [(CREATE, InvalidSecret), (SET, InvalidSecret), (FINISH, UnprovedKey)])
+def test_a_pending_document_without_a_key_is_refused_by_name(
+    running: Stage, step: str, error: type[KeyPairError]
+) -> None:
+    request = running.begin()
+    put_pending(running, request, privateKey=None, certificate=None)
+    seen = running.seen()
+
+    with pytest.raises(error, match="the pending version holds") as caught:
+        running.deliver(request, step)
+
+    assert running.seen() == seen
+    assert_tells_what_to_do(caught.value)
+    assert running.world.org.log.entries() == ()
+
+
+def test_a_pending_document_without_a_key_that_came_first_is_refused_by_create_secret(running: Stage) -> None:
+    request = running.begin()
+    put_first = Act(lambda: put_pending(running, request, privateKey=None, certificate=None))
+    running.world.aws.faults.inject("PutSecretValue", put_first, caller=ROTATION)
+
+    with pytest.raises(InvalidSecret, match="without privateKey"):
+        running.deliver(request, CREATE)
+
+
+def test_test_secret_finds_no_key_to_test_in_a_pending_document_without_one(running: Stage) -> None:
+    request = running.begin()
+    put_pending(running, request, privateKey=None, certificate=None)
+
+    running.deliver(request, TEST)
+
+    assert has_logged_in(running, running.labelled("AWSCURRENT"))
+
+
+def test_a_pending_document_that_cant_be_installed_is_refused_before_salesforce_is_asked(running: Stage) -> None:
+    request = running.begin()
+    put_pending(running, request, appName=None)
+
+    assert "appName" in refused(running, request, CREATE, SET).what
+
+    assert running.world.org.log.entries() == ()
+
+
 # The guard against a foreign certificate
 
 
@@ -210,7 +269,7 @@ def foreign(stage: Stage) -> Stage:
 def test_a_foreign_certificate_stops_a_rotation_and_nothing_is_touched(foreign: Stage) -> None:
     error = refused(foreign, foreign.begin(), CREATE, SET, error=ForeignCertificate)
 
-    assert key_pair("somebody else").fingerprint[:16] in error.what
+    assert f"({key_pair('somebody else').fingerprint[:16]})" in error.what
     assert "replaceForeignCertificate" in error.remedy
     assert foreign.world.org.log.entries(Kind.DEPLOY) == ()
     assert foreign.outsider.logs_in(key_pair("somebody else"))
@@ -234,6 +293,16 @@ def test_replace_foreign_certificate_holds_for_exactly_one_rotation(stage: Stage
     assert "replaceForeignCertificate" not in stage.version(request.version_id).document
     stage.world.app.install(key_pair("somebody else").pem)
     refused(stage, stage.begin(), CREATE, SET, error=ForeignCertificate)
+
+
+def test_what_no_certificate_can_be_read_from_is_somebody_elses_too(running: Stage) -> None:
+    running.world.app.install(None)
+    running.world.app.elements = (*running.world.app.elements, Element("certificate", "of another kind"))
+
+    error = refused(running, running.begin(), CREATE, SET, error=ForeignCertificate)
+
+    assert "one that can't be read" in error.what
+    assert running.world.org.log.entries(Kind.DEPLOY) == ()
 
 
 def unlabelled(stage: Stage) -> str:

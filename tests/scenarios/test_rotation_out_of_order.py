@@ -68,8 +68,9 @@ def test_finish_secret_is_quiet_where_another_delivery_promoted_while_it_logged_
         Act(lambda: running.move_label("AWSCURRENT", onto=request.version_id, off=current)),
         caller=ROTATION,
     )
-    running.deliver(request, FINISH)
+    promoted = running.deliver(request, FINISH)
 
+    assert not promoted
     assert running.labels()["AWSCURRENT"] == request.version_id
     moves = running.world.aws.calls("UpdateSecretVersionStage", caller=ROTATION)
     assert "AWSCURRENT" not in [move.parameters["VersionStage"] for move in moves]

@@ -17,7 +17,7 @@ from salesforce_keypair.errors import (
 )
 from tests.integration.org_client import key_pair
 from tests.sandbox.aws import Refuse
-from tests.sandbox.org import Kind, Presence, faults
+from tests.sandbox.org import CertificateEncoding, Kind, Presence, faults
 from tests.scenarios.promises import Promises, assert_tells_what_to_do
 from tests.scenarios.support import CREATE, FINISH, ROTATION, SET, TEST, Stage, document_of
 
@@ -243,7 +243,7 @@ def test_a_rotation_goes_on_once_the_set_up_is_right_again(running: Stage) -> No
 
 
 def test_a_hidden_certificate_isnt_replaced_while_a_login_is_refused_for_the_set_up(running: Stage) -> None:
-    running.world.app.certificate_encoding = type(running.world.app.certificate_encoding).ABSENT
+    running.world.app.certificate_encoding = CertificateEncoding.ABSENT
     request = running.begin()
     running.deliver(request, CREATE)
     running.world.org.faults.add(
@@ -257,6 +257,21 @@ def test_a_hidden_certificate_isnt_replaced_while_a_login_is_refused_for_the_set
         running.deliver(request, SET)
 
     assert running.seen() == seen
+
+
+def test_a_hidden_certificate_is_looked_for_by_a_login_that_is_tried_again_where_salesforce_doesnt_answer(
+    running: Stage,
+) -> None:
+    running.world.app.certificate_encoding = CertificateEncoding.ABSENT
+    request = running.begin()
+    running.deliver(request, CREATE)
+    running.world.org.faults.add(
+        faults.html_page(503), Kind.TOKEN, times=2, where=lambda sent: b"assertion=" in sent.body
+    )
+
+    running.deliver(request, SET)
+
+    assert running.logs_in(running.version(request.version_id))
 
 
 @pytest.mark.parametrize("step", [TEST, FINISH])
