@@ -128,6 +128,7 @@ def _is_signed_by(key: bytes, body: bytes) -> bool:
 
 def assert_tells_what_to_do(error: KeyPairError) -> None:
     """A named error: its text says what happened and what a person does next, and none of it is a secret."""
+    assert error.what
     assert error.remedy
     assert str(error) == f"{error.what}: {error.remedy}"
     whole = "".join(traceback.format_exception(error))
