@@ -187,7 +187,8 @@ class MemorySecrets:
 class MemoryLogin:
     """A token endpoint in memory. Its servers answer by turns; each honours the key pairs that it knows, by name.
 
-    `error` is raised in place of an answer. `asked` names the key of each login, in order.
+    `error` is raised in place of an answer. `asked` names the key of each login, in order, and `given` the seconds that
+    each had.
     """
 
     def __init__(self, clock: FakeClock, *servers: set[str]) -> None:
@@ -198,6 +199,7 @@ class MemoryLogin:
         self.same_token = False
         self.takes = 0.0
         self.asked: list[str] = []
+        self.given: list[float] = []
         self.accepted = 0
         self._clock = clock
 
@@ -205,6 +207,7 @@ class MemoryLogin:
         name = next(name for name in _NAMES if credential.certificate and _is_of(credential, name))
         server = self.servers[len(self.asked) % len(self.servers)]
         self.asked.append(name)
+        self.given.append(deadline.remaining())
         self._clock.advance(self.takes)
         if self.error is not None:
             raise self.error

@@ -6,7 +6,7 @@ from salesforce_keypair.errors import KeyPairError, LoginRefused, LoginThrottled
 from salesforce_keypair.fetching import FORCED_SECONDS, Source
 from salesforce_keypair.shared_tokens import TABLE_PAUSE_SECONDS
 from salesforce_keypair.token_cache import NO_GAIN_SECONDS
-from tests.sandbox.aws import THROTTLED, DropConnection, Garble, Refuse
+from tests.sandbox.aws import THROTTLED, Act, DropConnection, Garble, Refuse
 from tests.sandbox.aws.faults import Disturbance
 from tests.unit.sharing import BROUGHT, NOW, Office, a_token, version
 
@@ -45,11 +45,13 @@ def test_those_who_force_a_refresh_at_once_share_a_login(office: Office, after: 
     assert office.logins == logins_in_all
 
 
-def test_a_login_that_began_after_the_refusal_is_as_good_as_one_s_own(office: Office) -> None:
+@pytest.mark.parametrize("began_after", [0.0, 2.0])
+def test_a_login_that_began_after_the_refusal_is_as_good_as_one_s_own(office: Office, began_after: float) -> None:
     refused = office.environment().vend().token.value
     office.clock.advance(100)
+    began = office.clock.time() + began_after
     holder = office.hold_lease()
-    office.clock.at(2.0, lambda: office.bring(holder))
+    office.clock.at(2.0, lambda: office.bring(holder, issued_at=began, expires_at=began + 900))
 
     fetched = office.environment().vend(force_refresh=True)
 
@@ -91,6 +93,16 @@ def test_after_a_forced_refresh_that_failed_the_next_one_need_not_wait(office: O
     assert office.clock.time() == began
 
 
+def test_a_forced_refresh_that_failed_keeps_nobody_from_a_login(office: Office) -> None:
+    office.environment().vend()
+    office.clock.advance(700)
+    office.login.error = SalesforceUnavailable("no answer", remedy="try again")
+    office.environment().error(force_refresh=True)
+    office.login.error = None
+
+    assert office.environment().vend().source is Source.FRESH
+
+
 # Logins that bring nothing
 
 
@@ -112,6 +124,21 @@ def test_an_org_that_returns_the_session_it_has_is_not_asked_by_everybody(office
     assert office.logins == 3
 
 
+def test_while_logins_are_held_back_nobody_waits_for_one_nor_tries_to_begin_one(office: Office) -> None:
+    office.login.same_token = True
+    office.environment().vend()
+    office.clock.advance(700)
+    office.environment().vend()
+    began, writes = office.clock.time(), len(office.table.calls("UpdateItem"))
+
+    assert office.environment().vend(min_ttl_seconds=400).source is Source.STALE
+    assert office.clock.time() == began
+    assert len(office.table.calls("UpdateItem")) == writes
+    # But for those whom no token that is there would help.
+    assert office.environment().vend(force_refresh=True).source is Source.FRESH
+    assert office.clock.time() == began
+
+
 def test_while_a_shared_token_lives_it_is_served_where_the_login_fails(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -130,6 +157,17 @@ def test_while_a_shared_token_lives_it_is_served_where_the_login_fails(
     assert office.logins == 2
 
 
+def test_a_token_that_came_just_before_the_lease_was_taken_is_served_where_the_login_fails(office: Office) -> None:
+    """One that is due for renewal, so that a login is tried all the same."""
+    came = a_token(office.clock, issued_at=NOW - 700.0, expires_at=NOW + 200.0)
+    office.table.aws.faults.inject("UpdateItem", Act(lambda: office.put(version(), came)))
+    office.login.error = CONFIG_REFUSAL
+
+    fetched = office.environment().vend()
+
+    assert (fetched.source, fetched.token.value, office.logins) == (Source.STALE, came.value, 1)
+
+
 def test_where_salesforce_does_not_answer_while_a_token_lives_nobody_else_tries_for_some_seconds(
     office: Office,
 ) -> None:
@@ -142,6 +180,22 @@ def test_where_salesforce_does_not_answer_while_a_token_lives_nobody_else_tries_
     assert [office.environment().vend().source for _ in range(3)] == [Source.STALE] * 3
     assert (tried.source, office.logins) == (Source.STALE, asked)
     office.clock.advance(5)
+    assert office.environment().vend().source is Source.STALE
+    assert office.logins > asked
+
+
+def test_while_a_token_lives_a_refusal_that_may_pass_soon_is_not_tried_again_by_others_at_once(office: Office) -> None:
+    office.environment().vend()
+    office.clock.advance(700)
+    office.login.servers = [set()]
+    tried = office.environment().vend()
+    asked = office.logins
+    # The refusal itself holds for a second.
+    office.clock.advance(4)
+
+    assert [each.source for each in (tried, office.environment().vend())] == [Source.STALE] * 2
+    assert office.logins == asked
+    office.clock.advance(1)
     assert office.environment().vend().source is Source.STALE
     assert office.logins > asked
 
@@ -204,18 +258,33 @@ def test_a_caller_gets_a_token_whichever_call_of_the_table_fails(
     environment = office.environment()
     office.table.aws.faults.inject(operation, trouble, skip=skip, times=None)
 
-    fetched = environment.vend()
+    fetched = environment.vend(seconds=20)
 
     assert (fetched.source, office.logins, environment.failures) == (Source.FRESH, 1, 1)
+    assert office.login.given == [pytest.approx(20.0, abs=0.5)]
     assert office.clock.time() - NOW < 0.5
     assert len(caplog.records) == 1
     assert fetched.token.value not in str([line.__dict__ for line in caplog.records])
 
     # All that follows is as without a table, and asks it nothing.
     before = len(office.table.calls())
+    office.secrets.calls.clear()
     assert environment.vend().source is Source.CACHED
     assert environment.vend(force_refresh=True).source is Source.FRESH
     assert (len(office.table.calls()), environment.failures) == (before, 1)
+    assert office.secrets.calls == ["read AWSCURRENT"]
+
+
+def test_while_the_table_fails_a_session_that_is_returned_again_is_no_younger_for_that(office: Office) -> None:
+    environment = office.environment()
+    office.table.aws.faults.inject("GetItem", Refuse("AccessDeniedException"), times=None)
+    office.login.same_token = True
+    first = environment.vend().token
+    office.clock.advance(10)
+
+    again = environment.vend(force_refresh=True).token
+
+    assert (again.issued_at, again.expires_at) == (first.issued_at, first.expires_at)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=str)
@@ -274,6 +343,17 @@ def test_a_rush_on_the_table_is_none_on_salesforce(office: Office) -> None:
 
     assert environment.vend().source is Source.SHARED
     assert (office.logins, environment.failures) == (0, 0)
+
+
+def test_a_token_that_was_found_before_the_table_grew_busy_is_served_while_it_lives(office: Office) -> None:
+    office.environment().vend()
+    office.clock.advance(700)
+    office.hold_lease(60)
+    office.table.aws.faults.inject("GetItem", THROTTLED, skip=1, times=None)
+
+    fetched = office.environment().vend(min_ttl_seconds=300, seconds=6)
+
+    assert (fetched.source, office.logins) == (Source.STALE, 1)
 
 
 @pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
