@@ -317,6 +317,19 @@ def test_an_org_that_is_down_ends_a_step_in_an_error_to_be_tried_again(running: 
     assert running.deliver_all(request) is None
 
 
+def test_where_an_administrator_installs_set_secret_fails_at_once_where_the_org_is_down(running: Stage) -> None:
+    request = running.begin()
+    running.deliver(request, CREATE)
+    running.world.org.faults.add(faults.html_page(503), times=None)
+    began = running.clock.monotonic()
+
+    with pytest.raises(SalesforceUnavailable):
+        running.deliver(request, SET)
+
+    running.world.org.faults.clear()
+    assert running.clock.monotonic() - began < 60
+
+
 @pytest.mark.parametrize(
     ("code", "retryable", "remedy"),
     [
