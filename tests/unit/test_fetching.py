@@ -239,15 +239,18 @@ def test_a_holder_that_took_too_long_does_not_undo_what_came_meanwhile(office: O
     assert office.environment().vend().token.value == newer.token.value
 
 
+@pytest.mark.parametrize("min_ttl", [60, 200])
 @pytest.mark.parametrize("cold", [True, False])
-def test_a_stale_token_is_served_at_once_while_another_environment_fetches(office: Office, *, cold: bool) -> None:
+def test_a_stale_token_is_served_at_once_while_another_environment_fetches(
+    office: Office, min_ttl: int, *, cold: bool
+) -> None:
     environment = office.environment()
     first = environment.vend()
     office.clock.advance(700)
     office.hold_lease()
     now = office.clock.time()
 
-    fetched = (office.environment() if cold else environment).vend()
+    fetched = (office.environment() if cold else environment).vend(min_ttl_seconds=min_ttl)
 
     assert (fetched.source, fetched.token.value) == (Source.STALE, first.token.value)
     assert office.clock.time() == now
