@@ -133,13 +133,14 @@ def test_an_app_may_answer_its_certificate_in_any_form_or_not_at_all(
 def test_a_step_that_is_delivered_twice_does_nothing_the_second_time(running: Stage, step: str) -> None:
     request = running.begin()
     running.deliver(request, *STEPS[: STEPS.index(step) + 1])
-    seen = running.seen()
-    deploys = len(running.world.org.log.entries(Kind.DEPLOY))
+    seen, deploys = running.seen(), running.deploys()
+    stored = len(running.world.aws.calls("PutSecretValue", caller="rotation"))
 
     running.deliver(request, step)
 
     assert running.seen() == seen
-    assert len(running.world.org.log.entries(Kind.DEPLOY)) == deploys
+    assert running.deploys() == deploys
+    assert len(running.world.aws.calls("PutSecretValue", caller="rotation")) == stored
     running.deliver(request, *STEPS)
 
 
