@@ -23,6 +23,7 @@ FUNCTIONS = ROOT / "functions"
 SECRET_NAME = "salesforce/keypair"
 ADMIN_SECRET_NAME = "salesforce/keypair-admin"
 TOKEN_TABLE = "salesforce-tokens"
+TOPIC = "salesforce-keypair"
 APP_NAME = "Billing"
 STANDBY_APP_NAME = "BillingStandby"
 USERNAME = "billing.robot@example.com"
@@ -72,8 +73,9 @@ class Version:
 class World:
     """A context manager: org, AWS, functions and the two secrets, as a newcomer has them before the first rotation.
 
-    With `shared_tokens` there is a table, too, and both functions know of it. A `new_secret` has no value yet, as a
-    stack leaves it. One that isn't `served` listens nowhere, and has no functions: see `tests.sandbox.in_process`.
+    With `shared_tokens` there is a table, too, and both functions know of it; with `notices` there is a topic, and the
+    rotation knows of it. A `new_secret` has no value yet, as a stack leaves it. One that isn't `served` listens nowhere,
+    and has no functions: see `tests.sandbox.in_process`.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class World:
         shared_tokens: bool = False,
         served: bool = True,
         new_secret: bool = False,
+        notices: bool = False,
     ) -> None:
         self._served = served
         self.timing = timing or Timing()
@@ -102,6 +105,7 @@ class World:
         self._connected_apps = connected_apps
         self._shared_tokens = shared_tokens
         self._new_secret = new_secret
+        self._notices = notices
         self._stack = ExitStack()
         # What came out of it in a test's own process: texts of errors, and what handlers printed.
         self.notes: list[str] = []
@@ -115,6 +119,7 @@ class World:
     vendor: Function
     secret_arn: str
     admin_secret_arn: str
+    topic_arn: str
 
     def __enter__(self) -> Self:
         with self._stack:
@@ -134,6 +139,7 @@ class World:
                 self._stack.enter_context(answered_here(self.org, self.aws))
             self._set_up_org()
             self._create_secrets()
+            self.topic_arn = self.aws.topics.create(TOPIC)
             if self._shared_tokens:
                 self._create_table()
             if self._served:
@@ -229,6 +235,7 @@ class World:
         return {
             "SETTLED_LOGINS": str(self.timing.settled_logins),
             "SETTLED_INTERVAL_SECONDS": f"{self.timing.settled_interval:g}",
+            **({"NOTIFICATION_TOPIC_ARN": self.topic_arn} if self._notices else {}),
             **self.common_variables(),
         }
 

@@ -168,11 +168,11 @@ def give_up(set_up: SetUp, number: int) -> None:
 
 
 def calls_of(set_up: SetUp) -> list[str]:
-    """The calls of one delivery of a rotation that nothing befalls, found by running it."""
+    """The calls of a rotation that nothing befalls, found by running it."""
     with set_up.staged() as stage:
         request = stage.begin()
         wire = Wire(stage.clock)
         with wire.strung_up():
-            failure = stage.deliver_all(request)
+            failure = stage.deliver_all(request, times=set_up.deliveries)
         assert (failure is None) is set_up.heeded, failure
         return wire.made

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tests.sandbox.administrator import Administrator
 from tests.sandbox.org import CertificateEncoding
 from tests.sandbox.org.spreading import NeitherUntil, Never, OldUntil
 from tests.scenarios.spreading import HonoursOnly
@@ -15,7 +16,7 @@ class SetUp:
     """A world before a rotation.
 
     `heeded` says whether Salesforce ever honours the new certificate; `hurried` that it takes so long that one time-out
-    more may use the patience up.
+    more may use the patience up. With `by_hand` a person uploads what a notice asks for, at once.
     """
 
     name: str
@@ -24,15 +25,26 @@ class SetUp:
     connected_apps: bool = False
     heeded: bool = True
     hurried: bool = False
+    by_hand: bool = False
 
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def deliveries(self) -> int:
+        """The first one ends with asking a person, where one uploads."""
+        return 2 if self.by_hand else 1
+
     @contextmanager
     def staged(self) -> Iterator[Stage]:
         """The world, set up."""
-        with Stage(SHORT_WAIT, shared_tokens=self.shared_tokens, connected_apps=self.connected_apps) as stage:
+        with Stage(
+            SHORT_WAIT, shared_tokens=self.shared_tokens, connected_apps=self.connected_apps, notices=self.by_hand
+        ) as stage:
             self.arrange(stage)
+            if self.by_hand:
+                administrator = Administrator(stage.world.org)
+                stage.world.aws.topics.subscribe(stage.world.topic_arn, administrator.upload)
             yield stage
 
 
@@ -74,6 +86,22 @@ def own_user_while_the_old_key_goes_on(stage: Stage) -> None:
     """For a while the old key goes on."""
     own_user(stage)
     stage.world.app.spreading = OldUntil(4)
+
+
+def by_hand(stage: Stage) -> None:
+    """Nobody but a person may change the app."""
+    stage.install_key(installation="manual", adminSecretArn=None)
+
+
+def two_apps_by_hand(stage: Stage) -> None:
+    """The same with two apps."""
+    two_apps(stage)
+    stage.edit(installation="manual", adminSecretArn=None)
+
+
+def first_installation_by_hand(stage: Stage) -> None:
+    """The same with no key anywhere."""
+    stage.edit(installation="manual", adminSecretArn=None)
 
 
 def old_key_goes_on(stage: Stage) -> None:
@@ -127,6 +155,11 @@ SPREADING = (
     SetUp("hidden certificate", hidden_certificate),
     SetUp("own user, neither key for a while", own_user_while_nobody_is_heeded, hurried=True),
     SetUp("own user, the old key for a while", own_user_while_the_old_key_goes_on, hurried=True),
+)
+BY_HAND = (
+    SetUp("by hand, table", by_hand, shared_tokens=True, by_hand=True),
+    SetUp("two apps, by hand", two_apps_by_hand, by_hand=True),
+    SetUp("first installation, by hand", first_installation_by_hand, by_hand=True),
 )
 UNHEEDED = (
     SetUp("never honoured, the old key goes on", old_key_goes_on, heeded=False),

@@ -26,7 +26,7 @@ from salesforce_keypair.settings import Settings
 from salesforce_keypair.timing import Deadline
 from salesforce_keypair.wiring.rotation import build_rotation
 from tests.integration.org_client import Client, Pair, key_pair
-from tests.sandbox.aws import RotationPolicy
+from tests.sandbox.aws import Message, RotationPolicy
 from tests.sandbox.aws import RotationRequest as Opened
 from tests.sandbox.org import Kind, OrgClock
 from tests.sandbox.world import FUNCTIONS, ROOT, TOKEN_TABLE, World
@@ -110,7 +110,8 @@ class Stage:
     """A context manager: the world before the first rotation, and the rotation function's inside, ready to be called.
 
     Times are those of production: what waits, waits on the stage's own clock. Without `bridge` the rotation isn't told
-    of the table. Only one that is `served` listens on sockets, for time-outs and functions in processes of their own.
+    of the table; with `notices` it is told of a topic. Only one that is `served` listens on sockets, for time-outs and
+    functions in processes of their own.
     """
 
     world: World
@@ -126,12 +127,14 @@ class Stage:
         shared_tokens: bool = False,
         bridge: bool = True,
         served: bool = False,
+        notices: bool = False,
     ) -> None:
         self.clock = FakeClock()
         self._served = served
         self._connected_apps = connected_apps
         self._shared_tokens = shared_tokens
         self._bridge = bridge
+        self._notices = notices
         self._policy = RotationPolicy(repeats=0, pause_seconds=0, hand_out_tokens=hand_out_tokens)
         self._environment = dict(environment or {})
         self._stack = ExitStack()
@@ -164,6 +167,7 @@ class Stage:
             **self.world.aws.environment(ROTATION),
             "EXTRA_SALESFORCE_HOSTS": self.world.org.url.removeprefix("http://"),
             **({"TOKEN_TABLE": TOKEN_TABLE} if self._shared_tokens else {}),
+            **({"NOTIFICATION_TOPIC_ARN": self.world.topic_arn} if self._notices else {}),
             **self._environment,
         }
         for name, value in self.variables.items():
@@ -262,6 +266,10 @@ class Stage:
     def note(self, text: str) -> None:
         """Something came out: it is searched for secrets when the stage is left."""
         self.world.notes.append(text)
+
+    def notices(self) -> list[Message]:
+        """What was published to the topic so far."""
+        return self.world.aws.topics.messages(self.world.topic_arn)
 
     @property
     def arn(self) -> str:

@@ -15,7 +15,6 @@ from tests.scenarios.promises import Promises, assert_tells_what_to_do, has_logg
 from tests.scenarios.support import CREATE, FINISH, ROTATION, SET, TEST, Stage, document_of
 
 NOT_BUILT = [
-    ({"installation": "manual"}, "manual"),
     ({"certificateAuthorityArn": "arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/1"}, "Authority"),
 ]
 UNUSABLE = [

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 import urllib3
@@ -15,6 +16,7 @@ from tests.unit.support import FakeClock
 
 Answer = urllib3.BaseHTTPResponse
 
+_SNS = "SNS_20100331"
 _PAGE = b"<!DOCTYPE html><html><head><title>Maintenance</title></head><body>We are down for maintenance.</body></html>"
 
 
@@ -175,12 +177,11 @@ class Wire:
             self._clock.sleep(patience.read_timeout or 0.0)
             return ReadTimeoutError(pool, sent["url"], "Read timed out.")
 
-        target = (sent.get("headers") or {}).get("X-Amz-Target", "")
         call = RemoteCall(
             number=len(self.made) + 1,
             method=sent["method"],
             url=sent["url"],
-            target=target.decode() if isinstance(target, bytes) else target,
+            target=_target_of(sent),
             make=make,
             fall_silent=fall_silent,
         )
@@ -207,11 +208,24 @@ class Wire:
             self._seen(call)
 
 
+def _target_of(sent: Mapping[str, Any]) -> str:
+    """AWS's name of the operation: in a header, or in the form of a service as old as SNS; empty where it isn't AWS."""
+    target = (sent.get("headers") or {}).get("X-Amz-Target", "")
+    if target:
+        return target.decode() if isinstance(target, bytes) else str(target)
+    body = sent.get("body") or b""
+    form = parse_qs(body if isinstance(body, str) else body.decode("latin-1"))
+    return f"{_SNS}.{form['Action'][0]}" if "Action" in form else ""
+
+
 def _reset() -> ProtocolError:
     return ProtocolError("Connection aborted.", ConnectionResetError(104, "Connection reset by peer"))
 
 
 def _error_of_aws(call: RemoteCall, code: str, status: int) -> Answer:
+    if call.target.startswith(_SNS):
+        error = f"<ErrorResponse><Error><Code>{code}</Code><Message>Injected</Message></Error></ErrorResponse>"
+        return _answer(call, status, error.encode(), "text/xml")
     body = json.dumps({"__type": code, "message": "Injected"}).encode()
     return _answer(call, status, body, "application/x-amz-json-1.1")
 

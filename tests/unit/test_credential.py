@@ -337,13 +337,20 @@ def test_a_standby_that_cannot_be_used_is_named(standby: object, named: str) -> 
     ("members", "named"),
     [
         ({"appName": None}, "appName is missing"),
-        ({"installation": "manual"}, "manual isn't supported"),
         ({"certificateAuthorityArn": "arn:aws:acm-pca:x"}, "certificateAuthorityArn isn't supported"),
         ({"adminSecretArn": None, "privateKey": None, "certificate": None}, "adminSecretArn is missing"),
     ],
 )
-def test_what_this_version_cannot_install_is_refused_by_name(members: dict[str, Any], named: str) -> None:
+def test_what_no_rotation_can_install_is_refused_by_name(members: dict[str, Any], named: str) -> None:
     assert named in not_installable(**members).what
+
+
+def test_where_a_person_installs_no_admin_is_needed_and_no_user_is_asked_to() -> None:
+    credential = parse(text_of(installation="manual", adminSecretArn=None))
+
+    credential.check_installable()
+    assert not credential.own_user_installs
+    assert parse(text_of(key_pair(), adminSecretArn=None)).own_user_installs
 
 
 # The admin's secret and half-right documents

@@ -117,6 +117,22 @@ def test_more_logins_than_a_step_has_time_for_are_refused(logins: str, interval:
         read(SETTLED_LOGINS=logins, SETTLED_INTERVAL_SECONDS=interval)
 
 
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:salesforce-keypair"
+
+
+@pytest.mark.parametrize(("given", "topic"), [(TOPIC, TOPIC), (f" {TOPIC} ", TOPIC), ("", None), (" ", None)])
+def test_the_topic_is_an_arn_or_none(given: str, topic: str | None) -> None:
+    assert read(NOTIFICATION_TOPIC_ARN=given).notification_topic == topic
+
+
+@pytest.mark.parametrize(
+    "given", ["salesforce-keypair", f"{TOPIC}.fifo", f"{TOPIC}:1", TOPIC.replace(":sns:", ":sqs:")]
+)
+def test_a_topic_that_cant_be_published_to_is_refused(given: str) -> None:
+    with pytest.raises(InvalidSettings, match="NOTIFICATION_TOPIC_ARN"):
+        read(NOTIFICATION_TOPIC_ARN=given)
+
+
 @pytest.mark.parametrize(
     "environ",
     [

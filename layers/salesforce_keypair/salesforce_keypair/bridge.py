@@ -4,8 +4,9 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from salesforce_keypair.credential import VersionedKey
+from salesforce_keypair.credential import Credential, VersionedKey
 from salesforce_keypair.errors import KeyPairError
+from salesforce_keypair.rotating_secret import RotatingSecret
 from salesforce_keypair.seams import Login
 from salesforce_keypair.shared_tokens import KeyOf, SharedTokens
 from salesforce_keypair.timing import Clock, Deadline, retrying
@@ -30,6 +31,13 @@ class Bridge:
         self._login = login
         self._token_lifetime = token_lifetime
         self._clock = clock
+
+    def leave_before_change(
+        self, secret: RotatingSecret, current: Credential, pending: Credential, deadline: Deadline
+    ) -> None:
+        """Help callers over a change of the app's certificate, where it is the app in use that changes."""
+        if current.private_key is not None and pending.same_app(current):
+            self.leave(secret.current_key, secret.labelled_key, deadline)
 
     def leave(self, current_key: Callable[[], VersionedKey | None], key_of: KeyOf, deadline: Deadline) -> bool:
         """Log in with the current key and share the token; false, and a line in the log, where that comes to nothing.

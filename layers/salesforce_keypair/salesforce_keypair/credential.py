@@ -107,8 +107,8 @@ class Credential:
 
     @property
     def own_user_installs(self) -> bool:
-        """Whether the key pair's own user is the authority that changes the app, there being no admin."""
-        return self.admin_secret_arn is None
+        """Whether the key pair's own user is the authority that changes the app, there being no admin and no person."""
+        return self.admin_secret_arn is None and self.installation is Installation.METADATA
 
     def same_app(self, other: "Credential") -> bool:
         """Whether both log in through one app, so that a new certificate there ends the other's logins."""
@@ -159,14 +159,15 @@ class Credential:
         """Whether a rotation can put a certificate into the app of this document. Raises InvalidSecret."""
         if self.app_name is None:
             raise InvalidSecret("appName is missing", remedy="add the API name of the app that holds the certificate")
-        if self.installation is Installation.MANUAL:
-            raise _not_built("installation manual")
         if self.has_certificate_authority:
             raise _not_built("certificateAuthorityArn")
         if self.own_user_installs and self.private_key is None:
             raise InvalidSecret(
                 "adminSecretArn is missing, and without a key the user can't log in to install one",
-                remedy="name an admin's secret in adminSecretArn, or import the key pair whose certificate the app has",
+                remedy=(
+                    "name an admin's secret in adminSecretArn, or import the key pair whose certificate the app has; "
+                    "or set installation to manual, where a person uploads it"
+                ),
             )
 
     def _check_pair(self) -> None:

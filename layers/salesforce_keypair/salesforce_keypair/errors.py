@@ -14,7 +14,8 @@
   x RotationError
     - NotPending             the version isn't the one this rotation is about
     - ForeignCertificate     the app holds a certificate that no version of the secret knows
-    - NotSettled             the new certificate isn't honoured everywhere, and the old one is back
+    - NotSettled             the new certificate isn't honoured everywhere, and the old one is back; or, where a
+                             person installs it (`retryable`), it still waits for that
     - RolledBack             this rotation was undone before; only a new one can succeed
     - UnprovedKey            nothing has logged in with the key that was to be promoted
 
@@ -101,7 +102,7 @@ class ForeignCertificate(RotationError):
 
 
 class NotSettled(RotationError):
-    """The new certificate wasn't honoured in time."""
+    """The new certificate wasn't honoured in time, or a person is yet to upload it."""
 
 
 class RolledBack(RotationError):

@@ -6,6 +6,10 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+# What the AWS SDK's parser meets in an answer of another shape than it expects, and we in what it hands on; it doesn't
+# check.
+GARBLED = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError)
+
 _MAX_DEPTH = 64
 
 

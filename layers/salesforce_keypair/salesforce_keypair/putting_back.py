@@ -36,11 +36,9 @@ class PuttingBack:
         `app` is one already open, whose session the change of the certificate didn't end.
         """
         secret.look_again()
-        if PENDING not in secret.labels or CURRENT in secret.labels:
-            return NotPending(
-                "the new key didn't settle, and its labels were moved meanwhile, so nothing was put back",
-                remedy="see who changes the secret's labels, and which certificate the app should hold",
-            )
+        moved = secret.moved_meanwhile()
+        if moved is not None:
+            return moved
         current = secret.current()
         opened = app or self._open_app(pending, (pending, current), deadline)
         done = _restored(opened, current, pending)

@@ -15,7 +15,7 @@ from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.rotation_request import RotationRequest
 from salesforce_keypair.salesforce.app_certificate import Installed
 from salesforce_keypair.seams import Parse, SecretStore
-from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, SecretState
+from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, UPLOAD_REQUESTED, SecretState
 
 logger = logging.getLogger(__name__)
 
@@ -68,12 +68,24 @@ class RotatingSecret:
             )
         return False
 
+    def moved_meanwhile(self) -> NotPending | None:
+        """The error to end with where the version isn't the pending one any more, as of the last look."""
+        if PENDING in self.labels and CURRENT not in self.labels:
+            return None
+        return NotPending(
+            "the new key didn't settle, and its labels were moved meanwhile, so nothing was put back",
+            remedy="see who changes the secret's labels, and which certificate the app should hold",
+        )
+
     def close(self) -> None:
         """Take AWSPENDING off the version, which ends its rotation.
 
         Left on a version that is current, it would stay behind when the next document is stored, and a pending version
-        that isn't current keeps rotations from starting.
+        that isn't current keeps rotations from starting. What a person was asked for goes first: a process that ends in
+        between leaves a pending label, which the next delivery takes off.
         """
+        if UPLOAD_REQUESTED in self.labels:
+            self._store.move_label(self._request.secret_id, UPLOAD_REQUESTED, onto=None, off=self._request.version_id)
         self._store.move_label(self._request.secret_id, PENDING, onto=None, off=self._request.version_id)
 
     def pending(self) -> Credential | None:
@@ -144,7 +156,10 @@ class RotatingSecret:
         if current.private_key is not None:
             return
         for version_id, labels in self._state.labels.items():
-            if not labels & {CURRENT, PENDING, ROLLED_BACK} and self._certificate_of(version_id) is not None:
+            # That a person was asked to upload a certificate doesn't say that anybody did.
+            used = labels - {UPLOAD_REQUESTED}
+            never_current = not used or used & {CURRENT, PENDING, ROLLED_BACK}
+            if not never_current and self._certificate_of(version_id) is not None:
                 raise InvalidSecret(
                     f"AWSCURRENT holds no privateKey, but the version labelled {', '.join(sorted(labels))} does: "
                     "somebody overwrote the secret",

@@ -10,6 +10,10 @@ from salesforce_keypair.secret_store import SecretState, Value
 from salesforce_keypair.timing import Deadline
 
 if TYPE_CHECKING:
+    from salesforce_keypair.notices import Notice
+    from salesforce_keypair.rotating_secret import RotatingSecret
+    from salesforce_keypair.rotation_request import RotationRequest
+
     # It brings the Metadata API and its XML, which the vendor, whose login is behind a seam too, has no use for.
     from salesforce_keypair.salesforce.app_certificate import Installed
 
@@ -58,11 +62,30 @@ class Login(Protocol):
         ...
 
 
+class Installing(Protocol):
+    """A way in which a pending certificate gets into its app, and what that leaves to be done if it isn't honoured."""
+
+    def install(
+        self, request: "RotationRequest", secret: "RotatingSecret", pending: Credential, deadline: Deadline
+    ) -> None:
+        """Put it in, or find it there."""
+        ...
+
+    def settle(
+        self, request: "RotationRequest", secret: "RotatingSecret", pending: Credential, deadline: Deadline
+    ) -> int:
+        """Wait until it is honoured everywhere; how many logins that took."""
+        ...
+
+
 OpenApp = Callable[[Credential, Sequence[Credential], Deadline], AppCertificate]
 """The app of a credential, as its admin sees it, or as its own user does who logs in with one of the keys given."""
 
 Prove = Callable[[Credential, Deadline], None]
 """A login over a new connection whose token works; raises where there is none."""
+
+Notify = Callable[["Notice"], bool]
+"""Tell people something; whether that was done. Raises nothing."""
 
 Parse = Callable[[str], Credential]
 """The secret's document, checked."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from salesforce_keypair.errors import InvalidSecret, SecretUnavailable
-from salesforce_keypair.json_text import typed
+from salesforce_keypair.json_text import GARBLED, typed
 from salesforce_keypair.redaction import foreign_words
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ PENDING = "AWSPENDING"
 PREVIOUS = "AWSPREVIOUS"
 # Ours: the version of a rotation that was undone. No delivery of that rotation swaps again.
 ROLLED_BACK = "ROLLEDBACK"
+# Ours, too: the version whose certificate a person was asked to upload.
+UPLOAD_REQUESTED = "UPLOADREQUESTED"
 
 _NOT_FOUND = "ResourceNotFoundException"
 _ALREADY_EXISTS = "ResourceExistsException"
@@ -36,8 +38,6 @@ _REMEDIES = {
     "InvalidRequestException": "see whether the secret is scheduled for deletion or was changed meanwhile",
     "InvalidParameterException": "see whether the secret's labels were moved meanwhile; the next delivery looks again",
 }
-# What the SDK's parser meets in JSON of another shape than it expects, and we in what it hands on; it doesn't check.
-_GARBLED = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError)
 _PASSING = frozenset({"ThrottlingException", "InternalServiceError", "LimitExceededException", "RequestTimeout"})
 
 
@@ -101,7 +101,7 @@ class SecretsManager:
             raise _unavailable("PutSecretValue", error) from error
         except BotoCoreError as error:
             raise _unreachable("PutSecretValue", error) from error
-        except _GARBLED as error:
+        except GARBLED as error:
             problem = type(error).__name__
         else:
             _check(answer, "VersionId", "PutSecretValue")
@@ -156,7 +156,7 @@ class SecretsManager:
             raise _unavailable("GetSecretValue", error) from error
         except BotoCoreError as error:
             raise _unreachable("GetSecretValue", error) from error
-        except _GARBLED as error:
+        except GARBLED as error:
             problem = type(error).__name__
         raise _garbled("GetSecretValue", problem)
 
@@ -190,7 +190,7 @@ def answer_of(operation: str, call: Callable[[], Answer]) -> Answer:
         raise _unavailable(operation, error) from error
     except BotoCoreError as error:
         raise _unreachable(operation, error) from error
-    except _GARBLED as error:
+    except GARBLED as error:
         problem = type(error).__name__
     raise _garbled(operation, problem)
 

@@ -16,6 +16,9 @@ _MAX_PORT = 65_535
 # "Amazon DynamoDB Developer Guide", naming rules.
 _TABLE = re.compile(r"(?:arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/)?[A-Za-z0-9_.-]{3,255}")
 
+# "Amazon SNS API Reference", CreateTopic. Those that end in .fifo deliver to queues only.
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -23,6 +26,7 @@ class Settings:
 
     secret_ids: tuple[str, ...]
     token_table: str | None
+    notification_topic: str | None
     token_lifetime: float
     settling: float
     settled_logins: int
@@ -45,6 +49,7 @@ class Settings:
         return cls(
             secret_ids=secret_ids,
             token_table=_table(environ),
+            notification_topic=_topic(environ),
             token_lifetime=_number(environ, "TOKEN_LIFETIME_SECONDS", default=900, least=1),
             settling=_number(environ, "SETTLING_SECONDS", default=720, least=0),
             settled_logins=logins,
@@ -62,6 +67,17 @@ def _table(environ: Mapping[str, str]) -> str | None:
             remedy="correct it, or remove it; each environment then keeps its own tokens in memory",
         )
     return name or None
+
+
+def _topic(environ: Mapping[str, str]) -> str | None:
+    """The ARN of the topic over which people are told; none where nobody is."""
+    arn = environ.get("NOTIFICATION_TOPIC_ARN", "").strip()
+    if arn and not _TOPIC.fullmatch(arn):
+        raise InvalidSettings(
+            "NOTIFICATION_TOPIC_ARN isn't the ARN of a standard SNS topic",
+            remedy="correct it (a FIFO topic can't send e-mails), or remove it; nobody is told anything then",
+        )
+    return arn or None
 
 
 def _list(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

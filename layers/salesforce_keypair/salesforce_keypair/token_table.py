@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from salesforce_keypair.json_text import GARBLED
 from salesforce_keypair.redaction import foreign_words
 from salesforce_keypair.timing import Clock
 
@@ -30,8 +31,6 @@ _KEPT_AFTER_SECONDS = 3_600
 _BUSY = frozenset({"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"})
 _REFUSED = "ConditionalCheckFailedException"
 _INTEGER = re.compile(r"[0-9]{1,15}")
-# What the SDK's parser meets in JSON of another shape than it expects; it doesn't check.
-_GARBLED = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError)
 _MORE_CAPACITY = "let the table be billed by request, or give it more capacity"
 _REMEDIES = {
     "AccessDeniedException": "allow GetItem and UpdateItem on the table in the function's role, and its KMS key",
@@ -272,7 +271,7 @@ def _call(operation: str, call: Callable[[], Answer]) -> Answer:
             f"DynamoDB didn't answer {operation} ({type(error).__name__}): in a VPC, give the function a route or an "
             "endpoint to DynamoDB"
         ) from error
-    except _GARBLED as error:
+    except GARBLED as error:
         raise _garbled(operation) from error
 
 

@@ -1,4 +1,4 @@
-"""A local AWS to test against: a strict Secrets Manager with rotation, DynamoDB, and Lambda in AWS's runtime client."""
+"""A local AWS to test against: Secrets Manager with rotation, DynamoDB, SNS, and Lambda in AWS's runtime client."""
 
 from tests.sandbox.aws.api_error import ApiError
 from tests.sandbox.aws.faults import (
@@ -17,6 +17,7 @@ from tests.sandbox.aws.gateway import Call
 from tests.sandbox.aws.local import LocalAws
 from tests.sandbox.aws.rotations import Delivery, Outcome, Rotation, RotationPolicy, RotationRequest
 from tests.sandbox.aws.secret import Value, Version
+from tests.sandbox.aws.topics import Message
 
 __all__ = [
     "SERVER_ERROR",
@@ -32,6 +33,7 @@ __all__ = [
     "Function",
     "Garble",
     "LocalAws",
+    "Message",
     "Outcome",
     "Refuse",
     "Result",

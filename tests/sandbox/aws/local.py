@@ -20,11 +20,13 @@ from tests.sandbox.aws.http_server import HttpServer, Request, Response
 from tests.sandbox.aws.lambda_service import LambdaService
 from tests.sandbox.aws.rotations import RotationPolicy
 from tests.sandbox.aws.secrets_manager import SecretsManager
+from tests.sandbox.aws.topics import Topics
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
 
 _SESSION_LOCK = threading.Lock()
 # Nobody listens there.
@@ -76,8 +78,15 @@ class LocalAws:
         self._lambda = LambdaService()
         self.secrets_manager = SecretsManager(self._lambda, rotation_policy or RotationPolicy())
         self.dynamodb = DynamoDb()
+        self.topics = Topics()
         self._gateway = Gateway(
-            {"secretsmanager": self.secrets_manager, "dynamodb": self.dynamodb, "lambda": self._lambda}, self._callers
+            {
+                "secretsmanager": self.secrets_manager,
+                "dynamodb": self.dynamodb,
+                "lambda": self._lambda,
+                "sns": self.topics,
+            },
+            self._callers,
         )
         self._stack = ExitStack()
         self._server: HttpServer | None = None
@@ -187,6 +196,8 @@ class LocalAws:
     def client(
         self, service: Literal["lambda"], *, caller: str = ..., config: Config | None = ...
     ) -> "LambdaClient": ...
+    @overload
+    def client(self, service: Literal["sns"], *, caller: str = ..., config: Config | None = ...) -> "SNSClient": ...
     def client(self, service: Any, *, caller: str = "test", config: Config | None = None) -> Any:
         """A boto3 client of this address; without `config` it retries as boto3 does by default."""
         variables = self.environment(caller)

@@ -14,8 +14,8 @@ from salesforce_keypair.token_table import TokenTable
 
 # Left of Lambda's own deadline, to report what happened instead of being cut off.
 _MARGIN_SECONDS = 1.0
-# Secrets Manager answers within milliseconds; who waits for it longer has no route to it.
-_CONFIG = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 3})
+# Secrets Manager answers within milliseconds, as others do; who waits for it longer has no route to it.
+CONFIG = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 3})
 # A caller waits for the table in vain where it fails, and a login takes no longer than this.
 _TABLE_CONFIG = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
 
@@ -30,7 +30,7 @@ class RemainingTime(Protocol):
 
 def secrets_manager() -> SecretsManager:
     """Secrets Manager of the function's own account and Region."""
-    return SecretsManager(boto3.client("secretsmanager", config=_CONFIG))
+    return SecretsManager(boto3.client("secretsmanager", config=CONFIG))
 
 
 def shared_tokens(settings: Settings, clock: Clock, *, failed: Callable[[], None]) -> SharedTokens | None:

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 
+import boto3
+
 from salesforce_keypair.bridge import Bridge
 from salesforce_keypair.credential import Credential
+from salesforce_keypair.notices import Topic, no_topic
 from salesforce_keypair.rotation import Rotation
 from salesforce_keypair.salesforce.login import SalesforceLogin
 from salesforce_keypair.salesforce.transport import Transport
+from salesforce_keypair.seams import Notify
 from salesforce_keypair.settings import Settings
 from salesforce_keypair.settling import SettlingRule
 from salesforce_keypair.timing import Clock
 from salesforce_keypair.wiring.apps import app_opener
-from salesforce_keypair.wiring.aws import secrets_manager, shared_tokens
+from salesforce_keypair.wiring.aws import CONFIG, secrets_manager, shared_tokens
 
 
 def build_rotation(settings: Settings, clock: Clock, *, table_failed: Callable[[], None]) -> Rotation:
@@ -29,9 +33,17 @@ def build_rotation(settings: Settings, clock: Clock, *, table_failed: Callable[[
             token_lifetime=settings.token_lifetime,
             clock=clock,
         ),
+        notify=_notifier(settings),
         parse=lambda text: Credential.parse(text, hosts=settings.hosts),
         rule=SettlingRule(
             logins=settings.settled_logins, interval=settings.settled_interval, patience=settings.settling
         ),
         clock=clock,
     )
+
+
+def _notifier(settings: Settings) -> Notify:
+    """What tells people, if there is a topic for it."""
+    if settings.notification_topic is None:
+        return no_topic
+    return Topic(boto3.client("sns", config=CONFIG), settings.notification_topic)
