@@ -48,7 +48,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup onboard demo test cuts prove mutate test-clients lint format typecheck validate audit build local-build reproducible deploy spread burst bench \
+.PHONY: help setup onboard demo demo-manual test cuts prove mutate test-clients lint format typecheck validate audit build local-build reproducible deploy spread burst bench \
     sandbox doctor status rotate resume rollback revoke local-rotate local-vend local-lambda requirements count clean
 
 help: ## list the tasks
@@ -58,6 +58,9 @@ setup: $(READY) ## install what the tasks need into .venv (they do it themselves
 
 demo: $(READY) ## watch a first installation, a rotation under traffic, one put back (ARGS="..." is passed on)
 	@PYTHONPATH="$(CURDIR)/$(CALLERS_LAYER)" $(PYTHON) -m tests.sandbox.demo $(ARGS)
+
+demo-manual: $(READY) ## watch rotations whose certificates a person uploads (ARGS="..." is passed on)
+	@PYTHONPATH="$(CURDIR)/$(CALLERS_LAYER)" $(PYTHON) -m tests.sandbox.demo_manual $(ARGS)
 
 spread: $(READY) ## count what callers see while a certificate spreads, in every plausible way
 	@$(PYTHON) -m tests.sandbox.spread $(ARGS)

@@ -48,7 +48,7 @@ class _Wait:
 
     @property
     def fingerprint(self) -> str:
-        return certificate_of(self.pending).fingerprint
+        return certificate_of(self.pending).fingerprint[:16]
 
     @property
     def resume(self) -> str:
@@ -147,17 +147,17 @@ class ByHand:
 
 
 def _not_uploaded(wait: _Wait, *, asked: bool) -> NotSettled:
-    where = f"in {wait.pending.base_uri.url}, {where_to_upload(wait.pending)}"
     source = "a notice with it was published, and" if asked else "no notice could be published, but"
     remedy = (
-        f"unless it was uploaded within the last 10 minutes, upload it ({where}); {source} "
-        f"`make status SECRET={wait.request.secret_id}` prints it; then {wait.resume}"
+        f"unless that was done within the last 10 minutes, upload it ({where_to_upload(wait.pending)}); {source} "
+        f"`make status` prints it; then {wait.resume}"
     )
     if wait.in_use is _InUse.REFUSED:
         remedy += f"; or {wait.way_back}"
     return NotSettled(
-        f"the new certificate ({wait.fingerprint}) waits for somebody to upload it to the app {wait.pending.app_name}, "
-        f"or Salesforce doesn't honour it yet; nothing was changed, and its version stays {PENDING}; {wait.in_use}",
+        f"the new certificate ({wait.fingerprint}) waits for somebody to upload it to the app {wait.pending.app_name} "
+        f"in {wait.pending.base_uri.url}, or Salesforce doesn't honour it yet; nothing was changed, and its version "
+        f"stays {PENDING}; {wait.in_use}",
         remedy=remedy,
         retryable=True,
     )

@@ -49,14 +49,13 @@ def where_to_upload(credential: Credential) -> str:
 def upload_notice(credential: Credential, certificate: Certificate, *, secret_id: str) -> Notice:
     """What a person needs who is to put a pending certificate into its app."""
     text = f"""\
-The key pair in the secret {secret_id} is being replaced, and its new certificate waits for somebody to upload it \
-to Salesforce.
+A new key pair waits in the secret {secret_id} for somebody to upload its certificate to Salesforce.
 
 Org:          {credential.base_uri.url}
 App:          {credential.app_name} ({credential.app_type})
 User:         {credential.username}
 Certificate:  SHA-256 {certificate.fingerprint}
-Ends:         {certificate.not_after.isoformat()}
+Valid until:  {certificate.not_after.isoformat()}
 
 1. Save what is below, from BEGIN to END, as a file {credential.app_name}.crt. A certificate is public; no key is in it.
 2. In the org: {where_to_upload(credential)}
@@ -64,8 +63,8 @@ Ends:         {certificate.not_after.isoformat()}
 3. Then run: make resume SECRET={secret_id}
    Or wait for the rotation's next delivery. Salesforce takes up to 10 minutes to honour the certificate everywhere.
 
-Until it is uploaded, callers go on with the current key. Once it is, callers are served with the new one, and the \
-old one doesn't log in any more.
+Until it is uploaded, nothing changes. From then on the token vendor serves callers with whichever key Salesforce \
+honours, also while step 3 is still to be done.
 
 {certificate.pem}"""
     return Notice(subject=f"Upload a certificate to {credential.app_name} in Salesforce"[:_MAX_SUBJECT], text=text)
