@@ -16,6 +16,7 @@ from tests.integration.org_client import key_pair
 from tests.scenarios.leaks import Searcher
 from tests.unit.support import LOOPBACK, document
 
+_AUTHORITY = "6f1c2d3e-0000-4000-8000-0123456789ab"
 _SECRET = "9F8E7D6C5B4A39281706F5E4D3C2B1A09F8E7D6C5B4A39281706F5E4D3C2B1A0"
 
 
@@ -28,6 +29,7 @@ def _right() -> dict[str, Any]:
         standby={"consumerKey": "3MVG9standby", "appName": "BillingStandby", "note": [1]},
         installation="metadata",
         keyAlgorithm="RSA_2048",
+        certificateAuthorityArn=f"arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/{_AUTHORITY}",
         certificateValidityDays=365,
         audience="https://acme.my.salesforce.com",
         apiVersion="v67.0",

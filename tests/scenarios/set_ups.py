@@ -104,6 +104,12 @@ def first_installation_by_hand(stage: Stage) -> None:
     stage.edit(installation="manual", adminSecretArn=None)
 
 
+def certified(stage: Stage) -> None:
+    """A certificate authority certifies new keys."""
+    stage.world.aws.private_ca.now = stage.clock.time
+    stage.install_key(certificateAuthorityArn=stage.world.aws.private_ca.create())
+
+
 def old_key_goes_on(stage: Stage) -> None:
     """Salesforce never honours the new certificate and goes on with the old one."""
     one_app(stage)
@@ -161,6 +167,7 @@ BY_HAND = (
     SetUp("two apps, by hand", two_apps_by_hand, by_hand=True),
     SetUp("first installation, by hand", first_installation_by_hand, by_hand=True),
 )
+CERTIFIED = (SetUp("one app, certificate authority", certified),)
 UNHEEDED = (
     SetUp("never honoured, the old key goes on", old_key_goes_on, heeded=False),
     SetUp("never honoured, nor the old one", no_key_is_honoured, heeded=False),

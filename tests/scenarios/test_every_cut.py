@@ -9,7 +9,16 @@ from random import Random
 import pytest
 
 from tests.scenarios.cutting import LASTING, TROUBLES, Cut, calls_of, cut, give_up
-from tests.scenarios.set_ups import BY_HAND, CONNECTED, MAIN, SPREADING, UNHEEDED, WITHOUT_USE_OF_THE_TABLE, SetUp
+from tests.scenarios.set_ups import (
+    BY_HAND,
+    CERTIFIED,
+    CONNECTED,
+    MAIN,
+    SPREADING,
+    UNHEEDED,
+    WITHOUT_USE_OF_THE_TABLE,
+    SetUp,
+)
 
 # Rotations by the dozen in each test: what is right on a quiet machine is no time on a busy one.
 pytestmark = pytest.mark.timeout(1200)
@@ -67,6 +76,14 @@ def test_a_rotation_that_waits_for_a_person_survives_each_trouble_at_each_of_its
 
 
 @pytest.mark.exhaustive
+@each(CERTIFIED, TROUBLES)
+def test_a_rotation_with_a_certificate_authority_survives_each_trouble_at_each_of_its_calls(
+    set_up: SetUp, trouble: str, count: Count
+) -> None:
+    cut_each(set_up, trouble, count)
+
+
+@pytest.mark.exhaustive
 @each(UNHEEDED, ["killed before", "reset after", "server error, lasting"])
 def test_a_certificate_that_is_never_honoured_is_put_back_whatever_comes_between(
     set_up: SetUp, trouble: str, count: Count
@@ -99,7 +116,7 @@ def test_a_rotation_survives_two_troubles(seed: int, count: Count) -> None:
     count("pairs of cuts", PAIRS_AT_ONCE)
 
 
-@pytest.mark.parametrize("set_up", [*MAIN, *BY_HAND, *UNHEEDED], ids=str)
+@pytest.mark.parametrize("set_up", [*MAIN, *BY_HAND, *CERTIFIED, *UNHEEDED], ids=str)
 def test_a_rotation_survives_a_trouble_at_some_of_its_calls(set_up: SetUp, count: Count) -> None:
     """The sample that `make test` runs."""
     rng = Random(str(set_up))

@@ -14,9 +14,6 @@ from tests.sandbox.org.xmltree import Element
 from tests.scenarios.promises import Promises, assert_tells_what_to_do, has_logged_in
 from tests.scenarios.support import CREATE, FINISH, ROTATION, SET, TEST, Stage, document_of
 
-NOT_BUILT = [
-    ({"certificateAuthorityArn": "arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/1"}, "Authority"),
-]
 UNUSABLE = [
     ({"appName": None}, "appName", InvalidSecret),
     ({"consumerKey": None}, "consumerKey", InvalidSecret),
@@ -27,6 +24,8 @@ UNUSABLE = [
     ({"certificateValidityDays": 0}, "certificateValidityDays", InvalidSecret),
     ({"apiVersion": "v59.0"}, "apiVersion", InvalidSecret),
     ({"replaceForeignCertificate": "yes"}, "replaceForeignCertificate", InvalidSecret),
+    ({"installation": "by hand"}, "installation", InvalidSecret),
+    ({"certificateAuthorityArn": "arn:aws:acm-pca:x"}, "certificateAuthorityArn", InvalidSecret),
 ]
 
 
@@ -42,21 +41,6 @@ def refused(
     assert_tells_what_to_do(caught.value)
     assert not caught.value.retryable
     return caught.value
-
-
-@pytest.mark.parametrize(("members", "named"), NOT_BUILT, ids=[named for _, named in NOT_BUILT])
-@pytest.mark.parametrize("first", [True, False], ids=["first installation", "rotation"])
-def test_a_set_up_that_isnt_built_yet_is_refused_by_name_before_anything_changes(
-    stage: Stage, members: dict[str, Any], named: str, first: bool
-) -> None:
-    if not first:
-        stage.install_key()
-    stage.edit(**members)
-
-    error = refused(stage, stage.begin(), CREATE)
-
-    assert named in error.what
-    assert stage.world.org.log.entries() == ()
 
 
 def test_a_secret_that_names_itself_as_its_admins_is_refused_by_name(stage: Stage) -> None:

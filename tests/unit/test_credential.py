@@ -94,6 +94,7 @@ def ec_key() -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
+AUTHORITY = "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/6f1c2d3e-0000-4000-8000-0123456789ab"
 STRINGS = ("consumerKey", "username", "baseUri", "audience", "appName", "adminSecretArn", "apiVersion")
 BAD_MEMBERS: list[tuple[str, object, str]] = [
     *((name, "", "empty") for name in STRINGS),
@@ -121,6 +122,10 @@ BAD_MEMBERS: list[tuple[str, object, str]] = [
     ("certificateValidityDays", 36.5, "1 to 3650"),
     ("certificateValidityDays", True, "1 to 3650"),
     ("certificateValidityDays", 10**400, "1 to 3650"),
+    ("certificateAuthorityArn", "arn:aws:acm-pca:x", "AWS Private CA"),
+    ("certificateAuthorityArn", f"{AUTHORITY}/certificate/1", "AWS Private CA"),
+    ("certificateAuthorityArn", AUTHORITY.replace("acm-pca", "acm"), "AWS Private CA"),
+    ("certificateAuthorityArn", ["secret-value"], "string"),
     ("apiVersion", "67.0", "v67.0"),
     ("apiVersion", "v67", "v67.0"),
     ("apiVersion", "v59.0", "v60.0 or later"),
@@ -337,7 +342,6 @@ def test_a_standby_that_cannot_be_used_is_named(standby: object, named: str) -> 
     ("members", "named"),
     [
         ({"appName": None}, "appName is missing"),
-        ({"certificateAuthorityArn": "arn:aws:acm-pca:x"}, "certificateAuthorityArn isn't supported"),
         ({"adminSecretArn": None, "privateKey": None, "certificate": None}, "adminSecretArn is missing"),
     ],
 )

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from salesforce_keypair.errors import InvalidSecret
-from salesforce_keypair.keypair import Certificate, KeyAlgorithm, PrivateKey, make_key_pair
+from salesforce_keypair.keypair import Certificate, KeyAlgorithm, PrivateKey, Sign, make_key_pair
 from salesforce_keypair.members import SEE_README, Members, json_object, wrong
 from salesforce_keypair.salesforce.hosts import Hosts, Origin
 
@@ -74,7 +74,7 @@ class Credential:
     validity_days: int
     replace_foreign_certificate: bool
     standby: Standby | None
-    has_certificate_authority: bool
+    certificate_authority_arn: str | None
     document: Mapping[str, Any] = field(repr=False)
 
     @classmethod
@@ -99,7 +99,7 @@ class Credential:
             validity_days=members.whole("certificateValidityDays", DEFAULT_VALIDITY_DAYS, 1, _MAX_VALIDITY_DAYS),
             replace_foreign_certificate=members.flag("replaceForeignCertificate"),
             standby=_standby_in(members),
-            has_certificate_authority=members.given("certificateAuthorityArn"),
+            certificate_authority_arn=members.certificate_authority(),
             document=members.document,
         )
         credential._check_pair()
@@ -118,10 +118,10 @@ class Credential:
         """Whether both log in as one user of one org."""
         return (self.base_uri, self.username) == (other.base_uri, other.username)
 
-    def successor(self, *, now: float) -> "Successor":
+    def successor(self, *, now: float, sign: Sign | None = None) -> "Successor":
         """The document of the next version: a new key pair, all else as it is, but that two apps change places.
 
-        Raises InvalidSecret if it is too long.
+        The new key is certified by `sign`, or by itself. Raises InvalidSecret if the document is too long.
         """
         document = self._inherited()
         pair = make_key_pair(
@@ -129,6 +129,7 @@ class Credential:
             common_name=document.get("appName") or "salesforce-keypair",
             validity_days=self.validity_days,
             now=now,
+            sign=sign,
         )
         document |= {"privateKey": pair.private_key_pem, "certificate": pair.certificate.pem}
         text = json.dumps(document, allow_nan=False)
@@ -159,8 +160,6 @@ class Credential:
         """Whether a rotation can put a certificate into the app of this document. Raises InvalidSecret."""
         if self.app_name is None:
             raise InvalidSecret("appName is missing", remedy="add the API name of the app that holds the certificate")
-        if self.has_certificate_authority:
-            raise _not_built("certificateAuthorityArn")
         if self.own_user_installs and self.private_key is None:
             raise InvalidSecret(
                 "adminSecretArn is missing, and without a key the user can't log in to install one",
@@ -245,7 +244,3 @@ def _standby_in(members: Members) -> Standby | None:
     if consumer_key == members.document.get("consumerKey") or app_name == members.document.get("appName"):
         raise wrong("standby", "it names the same app as the document itself")
     return Standby(app_name=app_name, consumer_key=consumer_key)
-
-
-def _not_built(what: str) -> InvalidSecret:
-    return InvalidSecret(f"{what} isn't supported by this version", remedy="remove it, or wait for a version that does")

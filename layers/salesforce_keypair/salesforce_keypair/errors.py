@@ -4,7 +4,8 @@
   x InvalidSettings          the function's environment can't be used
   x InvalidRequest           the event or request can't be used
   x InvalidSecret            the secret's document can't be used
-  x SecretUnavailable        AWS Secrets Manager didn't give or take what was asked
+  x SecretUnavailable        AWS Secrets Manager didn't give or take what was asked; nor did AWS Private CA, where it
+                             certifies the key of a secret to be: AWS's part of the same step, and the same people's
   x HostNotAllowed           a host that isn't Salesforce's, or not over https
   x SalesforceError
     - LoginRefused           no token; `retryable` where a change that still spreads may be the reason
@@ -58,7 +59,7 @@ class InvalidSecret(KeyPairError):
 
 
 class SecretUnavailable(KeyPairError):
-    """AWS Secrets Manager refused a call or didn't answer it."""
+    """AWS Secrets Manager, or AWS Private CA on its behalf, refused a call or didn't answer it."""
 
 
 class HostNotAllowed(KeyPairError):

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -125,10 +126,41 @@ class KeyPair:
     certificate: Certificate
 
 
-def make_key_pair(algorithm: KeyAlgorithm, *, common_name: str, validity_days: int, now: float) -> KeyPair:
-    """A fresh key with a self-signed certificate, valid for so many days from `now`, epoch seconds."""
+@dataclass(frozen=True, slots=True)
+class SigningRequest:
+    """What an authority needs to certify a key: the CSR as PEM, and how many days the certificate shall be valid."""
+
+    pem: str
+    key_fingerprint: str
+    validity_days: int
+
+
+Sign = Callable[[SigningRequest], Certificate]
+"""What certifies a key in place of the key itself. Raises what `errors` has for it."""
+
+
+def make_key_pair(
+    algorithm: KeyAlgorithm, *, common_name: str, validity_days: int, now: float, sign: Sign | None = None
+) -> KeyPair:
+    """A fresh key with a certificate by `sign`, or self-signed, valid for so many days from `now`, epoch seconds."""
     key = rsa.generate_private_key(public_exponent=_PUBLIC_EXPONENT, key_size=algorithm.bits)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_MAX_COMMON_NAME])])
+    if sign is None:
+        certificate = _self_signed(key, name, validity_days, now)
+    else:
+        request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+        certificate = sign(
+            SigningRequest(
+                pem=request.public_bytes(Encoding.PEM).decode("ascii"),
+                key_fingerprint=_key_fingerprint(key.public_key()),
+                validity_days=validity_days,
+            )
+        )
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
+    return KeyPair(private_key_pem=pem, certificate=certificate)
+
+
+def _self_signed(key: rsa.RSAPrivateKey, name: x509.Name, validity_days: int, now: float) -> Certificate:
     moment = datetime.fromtimestamp(now, UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -141,8 +173,7 @@ def make_key_pair(algorithm: KeyAlgorithm, *, common_name: str, validity_days: i
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
-    return KeyPair(private_key_pem=pem, certificate=Certificate._of(certificate))
+    return Certificate._of(certificate)
 
 
 def _key_fingerprint(public_key: rsa.RSAPublicKey) -> str:

@@ -22,6 +22,8 @@ DEFAULT_API_VERSION = "v67.0"
 MIN_API_VERSION = 60
 
 _API_VERSION = re.compile(r"v([0-9]{2,3})\.0")
+# "AWS Private CA API Reference", IssueCertificate.
+_AUTHORITY_ARN = re.compile(r"arn:aws[a-z-]*:acm-pca:[a-z0-9-]{1,30}:[0-9]{12}:certificate-authority/[0-9a-f-]{36}")
 _API_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 
 
@@ -60,6 +62,11 @@ class Members:
 
     def app_name(self) -> str | None:
         return self.matching("appName", _API_NAME, "the app's API name: letters, digits, underscores")
+
+    def certificate_authority(self) -> str | None:
+        return self.matching(
+            "certificateAuthorityArn", _AUTHORITY_ARN, "the ARN of a certificate authority in AWS Private CA"
+        )
 
     def flag(self, name: str) -> bool:
         value = self._or(name, default=False)

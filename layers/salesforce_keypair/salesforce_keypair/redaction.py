@@ -7,7 +7,7 @@ MAX_LENGTH = 300
 # Tokens, assertions, consumer secrets, PEM bodies and other base64 are all long runs without a space; words and the
 # codes that other parties use are not. ARNs are, and say which role lacks which permission.
 _LONG_RUN = re.compile(
-    r"(?P<arn>arn:aws[a-z-]*:(?:dynamodb|iam|kms|lambda|secretsmanager|sts):[a-z0-9-]*:[0-9]*:[\w+=,.@/:*-]{1,200})"
+    r"(?P<arn>arn:aws[a-z-]*:(?:acm-pca|dynamodb|iam|kms|lambda|secretsmanager|sns|sts):[a-z0-9-]*:[0-9]*:[\w+=,.@/:*-]{1,200})"
     r"|[A-Za-z0-9+/=_.!~%-]{32,}"
 )
 _PEM = re.compile(r"-----BEGIN .*?(?:-----END [A-Z ]*-----|$)", re.DOTALL)

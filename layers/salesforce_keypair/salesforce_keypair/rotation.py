@@ -10,9 +10,10 @@ from salesforce_keypair.credential import Credential, Installation, holds_privat
 from salesforce_keypair.errors import HostNotAllowed, InvalidSecret, LoginRefused, UnprovedKey
 from salesforce_keypair.installing import OverMetadata
 from salesforce_keypair.installing_by_hand import ByHand
+from salesforce_keypair.keypair import Sign
 from salesforce_keypair.rotating_secret import RotatingSecret
 from salesforce_keypair.rotation_request import RotationRequest, Step
-from salesforce_keypair.seams import Installing, Notify, OpenApp, Parse, Prove, SecretStore
+from salesforce_keypair.seams import CertificateAuthority, Installing, Notify, OpenApp, Parse, Prove, SecretStore
 from salesforce_keypair.secret_store import CURRENT
 from salesforce_keypair.settling import SettlingRule
 from salesforce_keypair.timing import Clock, Deadline, retrying
@@ -30,6 +31,7 @@ class Rotation:
         open_app: OpenApp,
         prove: Prove,
         bridge: Bridge,
+        authority: CertificateAuthority,
         notify: Notify,
         parse: Parse,
         rule: SettlingRule,
@@ -37,6 +39,7 @@ class Rotation:
     ) -> None:
         self._store = store
         self._prove = prove
+        self._authority = authority
         self._parse = parse
         self._clock = clock
         self._over_metadata = OverMetadata(
@@ -55,7 +58,7 @@ class Rotation:
             return False
         match request.step:
             case Step.CREATE_SECRET:
-                self._create(request, secret)
+                self._create(request, secret, deadline)
             case Step.SET_SECRET:
                 self._install(request, secret, deadline)
             case Step.TEST_SECRET:
@@ -64,7 +67,7 @@ class Rotation:
                 return self._promote(request, secret, deadline)
         return False
 
-    def _create(self, request: RotationRequest, secret: RotatingSecret) -> None:
+    def _create(self, request: RotationRequest, secret: RotatingSecret, deadline: Deadline) -> None:
         """Make a key pair and store it under the request's version, unless that version holds one."""
         pending = secret.pending()
         if pending is not None:
@@ -84,7 +87,8 @@ class Rotation:
                 "there is no adminSecretArn, so the user installs the certificate itself, and every token that is "
                 "handed out can change the app: store an admin's credential in a secret of its own"
             )
-        successor = current.successor(now=self._clock.time())
+        sign = self._signer(current, request, deadline)
+        successor = current.successor(now=self._clock.time(), sign=sign)
         stored = self._store.put_pending(
             request.secret_id, request.version_id, successor.text, rotation_token=request.rotation_token
         )
@@ -96,6 +100,15 @@ class Rotation:
         logger.info(
             "new key pair stored",
             extra={"fingerprint": certificate.fingerprint, "expires": certificate.not_after.isoformat()},
+        )
+
+    def _signer(self, current: Credential, request: RotationRequest, deadline: Deadline) -> Sign | None:
+        """What certifies the new key, where that is an authority's business."""
+        authority_arn = current.certificate_authority_arn
+        if authority_arn is None:
+            return None
+        return lambda unsigned: self._authority.sign(
+            unsigned, authority_arn=authority_arn, version_id=request.version_id, deadline=deadline
         )
 
     def _install(self, request: RotationRequest, secret: RotatingSecret, deadline: Deadline) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from salesforce_keypair.credential import Credential
-from salesforce_keypair.keypair import Certificate
+from salesforce_keypair.keypair import Certificate, SigningRequest
 from salesforce_keypair.salesforce.login import Session
 from salesforce_keypair.secret_store import SecretState, Value
 from salesforce_keypair.timing import Deadline
@@ -51,6 +51,14 @@ class AppCertificate(Protocol):
 
     def replace(self, certificate: Certificate, *, just_before: Callable[[], object] | None = None) -> None:
         """Put in a certificate and change nothing else; `just_before` is called once all is rehearsed."""
+        ...
+
+
+class CertificateAuthority(Protocol):
+    """A certificate authority in AWS Private CA that certifies our keys."""
+
+    def sign(self, request: SigningRequest, *, authority_arn: str, version_id: str, deadline: Deadline) -> Certificate:
+        """A certificate that is fit to be stored for that version."""
         ...
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from tests.sandbox.aws import dynamodb_rules, shapes
+from tests.sandbox.aws import dynamodb_rules, json_protocol, shapes
 from tests.sandbox.aws.api_error import ApiError
 from tests.sandbox.aws.gateway import ACCOUNT, REGION
 from tests.sandbox.aws.http_server import Request, Response
@@ -55,14 +55,7 @@ class DynamoDb:
 
     def read(self, request: Request) -> tuple[str, Parameters]:
         """The operation and its parameters, checked against AWS's model. Raises ApiError."""
-        target = request.headers.get("x-amz-target", "")
-        operation = target.removeprefix(_TARGET)
-        if not target.startswith(_TARGET) or operation not in shapes.service_model("dynamodb").operation_names:
-            raise ApiError("UnknownOperationException", f"'{target}' is no operation of DynamoDB.")
-        try:
-            parameters = json.loads(request.body)
-        except ValueError as error:
-            raise ApiError("SerializationException", "The body isn't JSON.") from error
+        operation, parameters = json_protocol.read(request, service="dynamodb", target=_TARGET, title="DynamoDB")
         if operation in _OPERATIONS:
             shapes.check("dynamodb", operation, parameters)
             dynamodb_rules.check(parameters)

@@ -18,11 +18,13 @@ from tests.sandbox.aws.functions import Function, FunctionSettings
 from tests.sandbox.aws.gateway import REGION, Call, Callers, Gateway
 from tests.sandbox.aws.http_server import HttpServer, Request, Response
 from tests.sandbox.aws.lambda_service import LambdaService
+from tests.sandbox.aws.private_ca import PrivateCa
 from tests.sandbox.aws.rotations import RotationPolicy
 from tests.sandbox.aws.secrets_manager import SecretsManager
 from tests.sandbox.aws.topics import Topics
 
 if TYPE_CHECKING:
+    from mypy_boto3_acm_pca import ACMPCAClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -79,12 +81,14 @@ class LocalAws:
         self.secrets_manager = SecretsManager(self._lambda, rotation_policy or RotationPolicy())
         self.dynamodb = DynamoDb()
         self.topics = Topics()
+        self.private_ca = PrivateCa()
         self._gateway = Gateway(
             {
                 "secretsmanager": self.secrets_manager,
                 "dynamodb": self.dynamodb,
                 "lambda": self._lambda,
                 "sns": self.topics,
+                "acm-pca": self.private_ca,
             },
             self._callers,
         )
@@ -198,6 +202,10 @@ class LocalAws:
     ) -> "LambdaClient": ...
     @overload
     def client(self, service: Literal["sns"], *, caller: str = ..., config: Config | None = ...) -> "SNSClient": ...
+    @overload
+    def client(
+        self, service: Literal["acm-pca"], *, caller: str = ..., config: Config | None = ...
+    ) -> "ACMPCAClient": ...
     def client(self, service: Any, *, caller: str = "test", config: Config | None = None) -> Any:
         """A boto3 client of this address; without `config` it retries as boto3 does by default."""
         variables = self.environment(caller)

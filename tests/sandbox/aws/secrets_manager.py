@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.sandbox.aws import shapes
+from tests.sandbox.aws import json_protocol, shapes
 from tests.sandbox.aws.api_error import ApiError
 from tests.sandbox.aws.gateway import ACCOUNT, REGION
 from tests.sandbox.aws.http_server import Request, Response
@@ -116,14 +116,9 @@ class SecretsManager:
 
     def read(self, request: Request) -> tuple[str, Parameters]:
         """The operation and its parameters, checked against AWS's model. Raises ApiError."""
-        target = request.headers.get("x-amz-target", "")
-        operation = target.removeprefix(_TARGET)
-        if not target.startswith(_TARGET) or operation not in shapes.service_model("secretsmanager").operation_names:
-            raise ApiError("UnknownOperationException", f"'{target}' is no operation of Secrets Manager.")
-        try:
-            parameters = json.loads(request.body)
-        except ValueError as error:
-            raise ApiError("SerializationException", "The body isn't JSON.") from error
+        operation, parameters = json_protocol.read(
+            request, service="secretsmanager", target=_TARGET, title="Secrets Manager"
+        )
         shapes.check("secretsmanager", operation, parameters)
         return operation, parameters
 
