@@ -68,16 +68,8 @@ def test_the_process_may_end_anywhere_in_other_set_ups(set_up: SetUp, trouble: s
 
 
 @pytest.mark.exhaustive
-@each(BY_HAND, TROUBLES)
-def test_a_rotation_that_waits_for_a_person_survives_each_trouble_at_each_of_its_calls(
-    set_up: SetUp, trouble: str, count: Count
-) -> None:
-    cut_each(set_up, trouble, count)
-
-
-@pytest.mark.exhaustive
-@each(CERTIFIED, TROUBLES)
-def test_a_rotation_with_a_certificate_authority_survives_each_trouble_at_each_of_its_calls(
+@each((*BY_HAND, *CERTIFIED), TROUBLES)
+def test_a_rotation_that_others_take_part_in_survives_each_trouble_at_each_of_its_calls(
     set_up: SetUp, trouble: str, count: Count
 ) -> None:
     cut_each(set_up, trouble, count)
