@@ -11,8 +11,6 @@ from tests.scenarios.promises import Promises, assert_tells_what_to_do
 from tests.scenarios.support import CREATE, Stage
 from tests.scenarios.test_rotation_documents import refused
 
-pytestmark = pytest.mark.usefixtures("lasting_clients")
-
 TEMPLATE = "arn:aws:acm-pca:::template/EndEntityClientAuthCertificate/V1"
 
 
