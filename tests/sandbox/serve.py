@@ -163,6 +163,7 @@ def _serve(options: argparse.Namespace, place: Place, stop: threading.Event) -> 
         place=place,
         shared_tokens=options.shared_tokens,
         new_secret=options.new,
+        notices=True,
     ) as world:
         world.app.spreading = options.spreading
         world.turn_rotation_on()

@@ -10,13 +10,14 @@ _WORTH_A_LINE = frozenset({"PutSecretValue", "UpdateSecretVersionStage"})
 
 
 class Watch:
-    """Tells of rotations, vends and writes that ended since it last looked."""
+    """Tells of rotations, vends and writes that ended since it last looked, and of notices."""
 
     def __init__(self, world: World, say: Callable[[str], None]) -> None:
         self._world = world
         self._say = say
         self._deliveries: dict[str, int] = {}
         self._vends = 0
+        self._notices = 0
         self._calls = len(world.aws.calls())
         # The test of the schedule belongs to the setting up.
         for rotation in self._rotations():
@@ -29,6 +30,9 @@ class Watch:
         for vend in self._world.vendor.results[self._vends :]:
             self._vends += 1
             self._say(f"token-vendor  {_vended(vend)}")
+        for notice in self._world.aws.topics.messages(self._world.topic_arn)[self._notices :]:
+            self._notices += 1
+            self._say(f"notice        {notice.subject}\n\n{notice.text}")
         calls = self._world.aws.calls()
         for call in calls[self._calls :]:
             if call.caller.startswith("sam-") and call.operation in _WORTH_A_LINE:

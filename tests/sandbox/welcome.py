@@ -17,7 +17,7 @@ def welcome(sandbox: RunningSandbox, world: World, folder: Path, *, new: bool) -
     lines = [
         "The sandbox is up: an emulated Salesforce org, a local AWS, and both functions in AWS's own runtime client.",
         "",
-        f"  AWS        {world.aws.url}  (Secrets Manager, Lambda, DynamoDB)",
+        f"  AWS        {world.aws.url}  (Secrets Manager, Lambda, DynamoDB, SNS)",
         f"  org        {world.org.url}",
         f"  secret     {world.secret_arn}",
         f"             ({'no value yet' if new else 'everything but a key pair: the first rotation makes it'})",

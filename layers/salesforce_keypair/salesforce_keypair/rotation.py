@@ -13,7 +13,7 @@ from salesforce_keypair.installing_by_hand import ByHand
 from salesforce_keypair.keypair import Sign
 from salesforce_keypair.rotating_secret import RotatingSecret
 from salesforce_keypair.rotation_request import RotationRequest, Step
-from salesforce_keypair.seams import CertificateAuthority, Installing, Notify, OpenApp, Parse, Prove, SecretStore
+from salesforce_keypair.seams import CertificateAuthority, Notify, OpenApp, Parse, Prove, SecretStore
 from salesforce_keypair.secret_store import CURRENT
 from salesforce_keypair.settling import SettlingRule
 from salesforce_keypair.timing import Clock, Deadline, retrying
@@ -181,6 +181,6 @@ class Rotation:
         logger.info("the new key is current")
         return True
 
-    def _way_of(self, pending: Credential) -> Installing:
+    def _way_of(self, pending: Credential) -> OverMetadata | ByHand:
         """How a version's certificate gets into the app: what it says itself, for AWSCURRENT may be edited."""
         return self._by_hand if pending.installation is Installation.MANUAL else self._over_metadata

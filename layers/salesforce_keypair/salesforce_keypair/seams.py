@@ -10,11 +10,8 @@ from salesforce_keypair.secret_store import SecretState, Value
 from salesforce_keypair.timing import Deadline
 
 if TYPE_CHECKING:
+    # The vendor, whose login is behind a seam too, has no use for notices, nor for the Metadata API and its XML.
     from salesforce_keypair.notices import Notice
-    from salesforce_keypair.rotating_secret import RotatingSecret
-    from salesforce_keypair.rotation_request import RotationRequest
-
-    # It brings the Metadata API and its XML, which the vendor, whose login is behind a seam too, has no use for.
     from salesforce_keypair.salesforce.app_certificate import Installed
 
 
@@ -67,22 +64,6 @@ class Login(Protocol):
 
     def __call__(self, credential: Credential, *, deadline: Deadline) -> Session:
         """Log in once."""
-        ...
-
-
-class Installing(Protocol):
-    """A way in which a pending certificate gets into its app, and what that leaves to be done if it isn't honoured."""
-
-    def install(
-        self, request: "RotationRequest", secret: "RotatingSecret", pending: Credential, deadline: Deadline
-    ) -> None:
-        """Put it in, or find it there."""
-        ...
-
-    def settle(
-        self, request: "RotationRequest", secret: "RotatingSecret", pending: Credential, deadline: Deadline
-    ) -> int:
-        """Wait until it is honoured everywhere; how many logins that took."""
         ...
 
 
