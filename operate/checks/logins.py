@@ -75,7 +75,7 @@ def first_working(attempts: Sequence[Attempt]) -> Attempt | None:
 
 def holds_another(what: str, cause: str, credential: Credential, secret_id: str) -> Finding:
     """The app holds the certificate of a version that isn't AWSCURRENT: a rotation puts a new one in its place."""
-    if credential.own_user_installs:
+    if credential.admin_secret_arn is None:
         remedy = "make the version whose key logs in current again, or let an administrator upload AWSCURRENT's"
         return failed(what, cause=cause, remedy=remedy, command=task("rollback", secret_id))
     remedy = "start a rotation, which puts a new certificate into the app, and find out who put that one there"

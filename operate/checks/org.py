@@ -50,7 +50,7 @@ class Org:
         attempts = logins.log_in_with_each(self._log_in, self._held)
         working = logins.first_working(attempts)
         self._walk.add("authority", apps.judge_authority(credential))
-        if credential.own_user_installs:
+        if credential.admin_secret_arn is None:
             self._tell_logins(current, attempts)
             self._walk.add(_ADMIN, skipped("there is no admin to log in", cause="adminSecretArn is missing"))
             if credential.installation is Installation.MANUAL:

@@ -74,8 +74,8 @@ class World:
     """A context manager: org, AWS, functions and the two secrets, as a newcomer has them before the first rotation.
 
     With `shared_tokens` there is a table, too, and both functions know of it; with `notices` there is a topic, and the
-    rotation knows of it. A `new_secret` has no value yet, as a stack leaves it. One that isn't `served` listens nowhere,
-    and has no functions: see `tests.sandbox.in_process`.
+    rotation knows of it. A `new_secret` has no value yet, as a stack leaves it. One that isn't `served` listens
+    nowhere, and has no functions: see `tests.sandbox.in_process`.
     """
 
     def __init__(
