@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from operate.rotating.looking import Looked, Version, shown
-from salesforce_keypair.credential import AppType, Credential
+from salesforce_keypair.credential import Credential
 from salesforce_keypair.errors import KeyPairError
 from salesforce_keypair.salesforce.app_certificate import Installed
 from salesforce_keypair.seams import OpenApp
@@ -54,19 +54,6 @@ def apps_of(credential: Credential) -> list[Credential]:
     if standby is None:
         return [credential]
     return [credential, replace(credential, app_name=standby.app_name, consumer_key=standby.consumer_key)]
-
-
-def where_to_upload(credential: Credential) -> str:
-    """Where in Salesforce a person puts a certificate in."""
-    if credential.app_type is AppType.CONNECTED_APP:
-        return (
-            f"Setup > App Manager > {credential.app_name} > Edit > API (Enable OAuth Settings) > "
-            "Use digital signatures > Choose File"
-        )
-    return (
-        f"Setup > External Client App Manager > {credential.app_name} > Settings > OAuth Settings > Edit > "
-        "Flow Enablement > Enable JWT Bearer Flow > upload"
-    )
 
 
 def _holding(

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from operate.rotating.apps import where_to_upload
 from operate.rotating.looking import shown, span
 from salesforce_keypair.credential import Installation
 from salesforce_keypair.errors import (
@@ -15,6 +14,7 @@ from salesforce_keypair.errors import (
     NotSettled,
     SecretUnavailable,
 )
+from salesforce_keypair.notices import where_to_upload
 from salesforce_keypair.seams import Parse, SecretStore
 from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, SecretState
 from salesforce_keypair.timing import Clock, Deadline

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from operate.rotating.apps import where_to_upload
 from operate.rotating.following import Tell
 from operate.rotating.looking import Looked, Version, shown
 from operate.rotating.starting import mark_rolled_back, refuse_unfinished
@@ -23,6 +22,7 @@ from salesforce_keypair.errors import (
     NotSettled,
 )
 from salesforce_keypair.keypair import Certificate
+from salesforce_keypair.notices import where_to_upload
 from salesforce_keypair.rotating_secret import RotatingSecret
 from salesforce_keypair.rotation_request import RotationRequest, Step
 from salesforce_keypair.salesforce.app_certificate import Installed

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from operate.rotating.apps import Holding, where_to_upload
+from operate.rotating.apps import Holding
 from operate.rotating.looking import Looked, Version, shown, span
 from salesforce_keypair.credential import Installation
 from salesforce_keypair.errors import InvalidSecret
+from salesforce_keypair.notices import where_to_upload
 
 _DAY = 86_400.0
 

@@ -20,6 +20,19 @@ class Module:
         return self.path.removesuffix(".py").rpartition("/")[2]
 
 
+_ROTATION = (
+    "tests/scenarios/test_rotation.py",
+    "tests/scenarios/test_rotation_deadline.py",
+    "tests/scenarios/test_rotation_documents.py",
+    "tests/scenarios/test_rotation_out_of_order.py",
+    "tests/scenarios/test_rotation_put_back.py",
+    "tests/scenarios/test_rotation_refusals.py",
+    "tests/scenarios/test_rotation_schedule_test.py",
+    "tests/scenarios/test_own_user.py",
+    "tests/scenarios/test_standby.py",
+    "tests/scenarios/test_bridge.py",
+    "tests/scenarios/test_bridge_missing.py::test_where_the_app_in_use_is_not_touched_none_is_left",
+)
 MODULES = (
     Module("token_cache.py", ("tests/unit/test_token_cache.py", "tests/unit/test_vending.py")),
     Module("salesforce/refusals.py", ("tests/unit/test_refusals.py", "tests/unit/test_login_refusals.py")),
@@ -34,20 +47,6 @@ MODULES = (
         ),
     ),
     Module("credential.py", ("tests/unit/test_credential.py", "tests/unit/test_authority.py")),
-    Module(
-        "rotation.py",
-        (
-            "tests/scenarios/test_rotation.py",
-            "tests/scenarios/test_rotation_deadline.py",
-            "tests/scenarios/test_rotation_documents.py",
-            "tests/scenarios/test_rotation_out_of_order.py",
-            "tests/scenarios/test_rotation_put_back.py",
-            "tests/scenarios/test_rotation_refusals.py",
-            "tests/scenarios/test_rotation_schedule_test.py",
-            "tests/scenarios/test_own_user.py",
-            "tests/scenarios/test_standby.py",
-            "tests/scenarios/test_bridge.py",
-            "tests/scenarios/test_bridge_missing.py::test_where_the_app_in_use_is_not_touched_none_is_left",
-        ),
-    ),
+    Module("rotation.py", _ROTATION),
+    Module("installing.py", _ROTATION),
 )
