@@ -187,7 +187,7 @@ def test_a_topic_that_fails_costs_the_rotation_nothing_but_a_warning_and_is_trie
 
     request, failure = asked(stage)
 
-    assert "no notice could be published, but `make status` prints it" in failure.remedy
+    assert "no notice could be published, but `make status ARGS=--certificate` prints it" in failure.remedy
     (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert "nobody was told" in warning.getMessage()
     assert REQUESTED not in stage.labels()

@@ -150,7 +150,7 @@ def _not_uploaded(wait: _Wait, *, asked: bool) -> NotSettled:
     source = "a notice with it was published, and" if asked else "no notice could be published, but"
     remedy = (
         f"unless that was done within the last 10 minutes, upload it ({where_to_upload(wait.pending)}); {source} "
-        f"`make status` prints it; then {wait.resume}"
+        f"`make status ARGS=--certificate` prints it; then {wait.resume}"
     )
     if wait.in_use is _InUse.REFUSED:
         remedy += f"; or {wait.way_back}"

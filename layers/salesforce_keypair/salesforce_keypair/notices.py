@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 # "Amazon SNS API Reference", Publish: ASCII, without line breaks, less than 100 characters long.
 _MAX_SUBJECT = 99
-_NOBODY_TOLD = "nobody was told to upload the certificate; `make status` prints it"
+_NOBODY_TOLD = "nobody was told to upload the certificate; `make status ARGS=--certificate` prints it"
 
 # "Salesforce Help", Configure a JWT Bearer Flow (External Client Apps), and Create a Connected App.
 _MENU_PATHS = {
