@@ -134,6 +134,7 @@ def _ask_store(store: SecretsManager, operation: str) -> None:
                 for version, labels in state.labels.items():
                     assert isinstance(version, str)
                     assert all(isinstance(label, str) for label in labels)
+            value_or_error(lambda: store.history("x"), secrets=_secrets(), errors=errors)
         case "GetSecretValue":
             value = value_or_error(lambda: store.read("x", version_id=_VERSION), secrets=_secrets(), errors=errors)
             if value is not None:
@@ -152,6 +153,7 @@ def _ask_store(store: SecretsManager, operation: str) -> None:
         case _:
             versions = value_or_error(lambda: store.all_versions("x"), secrets=_secrets(), errors=errors)
             assert versions is None or all(isinstance(version, str) for version in versions)
+            value_or_error(lambda: store.history("x"), secrets=_secrets(), errors=errors)
 
 
 _ITEM = {

@@ -94,6 +94,13 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
         "t" * 300,
         "tokens\n",
     ),
+    "TOKEN_VENDOR_FUNCTION": (
+        "vendor",
+        "vendor:$LATEST",
+        "arn:aws:lambda:eu-west-1:123456789012:function:vendor",
+        " ",
+        "v\n",
+    ),
     "TOKEN_LIFETIME_SECONDS": _NUMBERS,
     "SETTLING_SECONDS": _NUMBERS,
     "SETTLED_LOGINS": _NUMBERS,

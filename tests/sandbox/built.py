@@ -12,6 +12,7 @@ from tests.sandbox.world import CALLERS_LAYER, FUNCTIONS, LAYER, ROOT, Code
 
 ROTATION = "RotationFunction"
 VENDOR = "TokenVendorFunction"
+MONITOR = "KeyMonitorFunction"
 
 # Apart from .aws-sam/build, which is what `sam deploy` takes, and is for another processor more often than not.
 LOCAL_BUILD = ROOT / ".aws-sam" / "local" / "build"
@@ -35,7 +36,12 @@ class Build:
     @property
     def code(self) -> Code:
         """The folders of its functions and of its layer."""
-        return Code(self.folder / ROTATION, self.folder / VENDOR, self.folder / "KeyPairLayer")
+        return Code(
+            rotation=self.folder / ROTATION,
+            vendor=self.folder / VENDOR,
+            monitor=self.folder / MONITOR,
+            layer=self.folder / "KeyPairLayer",
+        )
 
     @property
     def callers_layer(self) -> Path:
@@ -81,6 +87,7 @@ def _first_difference(build: Build) -> Path | None:
     pairs = (
         (FUNCTIONS / "rotation", built.rotation),
         (FUNCTIONS / "token_vendor", built.vendor),
+        (FUNCTIONS / "key_monitor", built.monitor),
         (LAYER / _PACKAGE, built.layer / "python" / _PACKAGE),
         (CALLERS_LAYER / _CALLERS_PACKAGE, build.callers_layer / "python" / _CALLERS_PACKAGE),
     )

@@ -66,9 +66,7 @@ def _answer_of_aws(aws: LocalAws, method: str, url: str, headers: Mapping[str, s
         response = aws.answer(request)
     except DroppedConnection:
         raise _reset() from None
-    # Secrets Manager dates its versions by the machine's clock, too.
-    sent = {"Date": formatdate(usegmt=True), **response.headers}
-    return _answer(method, response.status, sent, response.body, len(response.body))
+    return _answer(method, response.status, response.headers, response.body, len(response.body))
 
 
 def _answer_of_org(org: Org, request: Request) -> Answer:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tests.sandbox import derived_template, running
 from tests.sandbox.aws import RotationPolicy
-from tests.sandbox.built import ROTATION, VENDOR, NotUsable, local_build
+from tests.sandbox.built import MONITOR, ROTATION, VENDOR, NotUsable, local_build
 from tests.sandbox.container_engine import CONTAINERS_NAME, Engine, NoEngine, find_engine, is_of_this_machine
 from tests.sandbox.org.spreading import (
     AtOnce,
@@ -198,6 +198,7 @@ def _describe(world: World, place: Place, control_url: str, *, reachable: bool) 
         variables={
             ROTATION: world.aws.environment("sam-rotation") | no_table | world.rotation_variables | in_container,
             VENDOR: world.aws.environment("sam-token-vendor") | no_table | world.vendor_variables | in_container,
+            MONITOR: world.aws.environment("sam-key-monitor") | no_table | world.monitor_variables | in_container,
         },
     )
 

@@ -15,13 +15,13 @@ def welcome(sandbox: RunningSandbox, world: World, folder: Path, *, new: bool) -
     """
     vendor = world.vendor.name
     lines = [
-        "The sandbox is up: an emulated Salesforce org, a local AWS, and both functions in AWS's own runtime client.",
+        "The sandbox is up: an emulated Salesforce org, a local AWS, and the functions in AWS's own runtime client.",
         "",
         f"  AWS        {world.aws.url}  (Secrets Manager, Lambda, DynamoDB, SNS)",
         f"  org        {world.org.url}",
         f"  secret     {world.secret_arn}",
         f"             ({'no value yet' if new else 'everything but a key pair: the first rotation makes it'})",
-        f"  functions  {world.rotation.name}, {vendor}",
+        f"  functions  {world.rotation.name}, {vendor}, {world.monitor.name}",
         *_about_table(world),
         "",
         f"In another terminal these lines, or `. {os.path.relpath(folder / 'env.sh')}`:",

@@ -1,11 +1,12 @@
-"""The local world: an emulated org, a local AWS and both functions in it, with a secret between them.
+"""The local world: an emulated org, a local AWS and the functions in it, with a secret between them.
 
 Nobody outside is asked: no AWS account, no org, no network but loopback.
 """
 
 import json
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ SECRET_NAME = "salesforce/keypair"
 ADMIN_SECRET_NAME = "salesforce/keypair-admin"
 TOKEN_TABLE = "salesforce-tokens"
 TOPIC = "salesforce-keypair"
+VENDOR_NAME = "token-vendor"
 APP_NAME = "Billing"
 STANDBY_APP_NAME = "BillingStandby"
 USERNAME = "billing.robot@example.com"
@@ -39,6 +41,7 @@ class Timing:
     settled_interval: float = 0.1
     rotation_timeout: float = 60.0
     vendor_timeout: float = 30.0
+    monitor_timeout: float = 60.0
     token_lifetime: float = 900.0
 
 
@@ -48,6 +51,7 @@ class Code:
 
     rotation: Path = FUNCTIONS / "rotation"
     vendor: Path = FUNCTIONS / "token_vendor"
+    monitor: Path = FUNCTIONS / "key_monitor"
     layer: Path = LAYER
 
 
@@ -73,9 +77,9 @@ class Version:
 class World:
     """A context manager: org, AWS, functions and the two secrets, as a newcomer has them before the first rotation.
 
-    With `shared_tokens` there is a table, too, and both functions know of it; with `notices` there is a topic, and the
+    With `shared_tokens` there is a table, too, and the functions know of it; with `notices` there is a topic, and the
     rotation knows of it. A `new_secret` has no value yet, as a stack leaves it. One that isn't `served` listens
-    nowhere, and has no functions: see `tests.sandbox.in_process`.
+    nowhere, and has no functions: see `tests.sandbox.in_process`. AWS dates by `now`, in epoch seconds.
     """
 
     def __init__(
@@ -93,8 +97,10 @@ class World:
         served: bool = True,
         new_secret: bool = False,
         notices: bool = False,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._served = served
+        self._now = now
         self.timing = timing or Timing()
         self._policy = rotation_policy or RotationPolicy(repeats=1, pause_seconds=0.1)
         self._clock = clock
@@ -117,6 +123,7 @@ class World:
     user: User
     rotation: Function
     vendor: Function
+    monitor: Function
     secret_arn: str
     admin_secret_arn: str
     topic_arn: str
@@ -133,7 +140,7 @@ class World:
             else:
                 self.org = Org(ORG_URL, self._clock or OrgClock(), self._seed)
             self.aws = self._stack.enter_context(
-                LocalAws(self._policy, host=place.host, port=place.aws_port, served=self._served)
+                LocalAws(self._policy, host=place.host, port=place.aws_port, served=self._served, now=self._now)
             )
             if not self._served:
                 self._stack.enter_context(answered_here(self.org, self.aws))
@@ -247,8 +254,13 @@ class World:
             **self.common_variables(),
         }
 
+    @property
+    def monitor_variables(self) -> dict[str, str]:
+        """What the key monitor is told besides the AWS SDK's own variables."""
+        return {"TOKEN_VENDOR_FUNCTION": VENDOR_NAME, **self.vendor_variables}
+
     def common_variables(self) -> dict[str, str]:
-        """What both functions are told."""
+        """What the functions are told."""
         return {
             "EXTRA_SALESFORCE_HOSTS": self.org.url.removeprefix("http://"),
             "SETTLING_SECONDS": f"{self.timing.settling:g}",
@@ -309,4 +321,11 @@ class World:
             environment=self.rotation_variables,
             timeout=self.timing.rotation_timeout,
         )
-        self.vendor = self.add_vendor("token-vendor")
+        self.vendor = self.add_vendor(VENDOR_NAME)
+        self.monitor = self.aws.create_function(
+            "key-monitor",
+            self._code.monitor,
+            layers=[self._code.layer],
+            environment=self.monitor_variables,
+            timeout=self.timing.monitor_timeout,
+        )

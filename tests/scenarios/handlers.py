@@ -13,6 +13,9 @@ from typing import Any, Protocol
 import pytest
 
 from salesforce_keypair import timing
+from tests.sandbox.aws.environment import Invocation
+from tests.sandbox.aws.functions import Result
+from tests.sandbox.aws.gateway import ACCOUNT, REGION
 from tests.sandbox.world import FUNCTIONS
 from tests.scenarios.auditing import LOUD
 from tests.scenarios.hearing import told_by
@@ -84,6 +87,28 @@ def metrics_in(lines: list[dict[str, Any]]) -> dict[str, float]:
 def logged_in(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The lines that aren't metrics."""
     return [line for line in lines if "_aws" not in line]
+
+
+@dataclass
+class Deployed:
+    """A loaded handler that stands in for a function of the local Lambda."""
+
+    name: str
+    handler: Handler
+
+    @property
+    def arn(self) -> str:
+        """As Lambda names it."""
+        return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.name}"
+
+    def invoke_raw(self, invocation: Invocation) -> Result:
+        """Invoke it; an exception is answered as Lambda does."""
+        try:
+            answer, failed = self.handler(json.loads(invocation.payload)), False
+        except Exception as error:  # noqa: BLE001 - as the runtime client does
+            answer, failed = {"errorType": type(error).__name__, "errorMessage": str(error)}, True
+        payload = json.dumps(answer).encode()
+        return Result(invocation.request_id, invocation.payload, payload, failed, False, 0.0, 0.0, None)
 
 
 @contextmanager

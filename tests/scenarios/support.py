@@ -148,6 +148,7 @@ class Stage:
                     connected_apps=self._connected_apps,
                     shared_tokens=self._shared_tokens,
                     served=self._served,
+                    now=self.clock.time,
                 )
             )
             # Secrets Manager can start a rotation of it and reaches nobody: the test delivers.
@@ -222,7 +223,10 @@ class Stage:
     def begin(self, token: str | None = None) -> Opened:
         """RotateSecret: the request that its steps are delivered for."""
         self.world.secrets.rotate_secret(
-            SecretId=self.arn, ClientRequestToken=token or str(uuid.uuid4()), RotationLambdaARN=self._nobody.arn
+            SecretId=self.arn,
+            ClientRequestToken=token or str(uuid.uuid4()),
+            RotationLambdaARN=self._nobody.arn,
+            RotationRules={"ScheduleExpression": "rate(30 days)"},
         )
         return self.world.aws.secrets_manager.wait_for_rotation(self.arn).request
 

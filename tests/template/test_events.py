@@ -23,6 +23,7 @@ VENDING = {
     "vend-force-refresh": {"force_refresh"},
     "vend-secret-id": {"secret_id"},
 }
+MONITORING = {"monitor-schedule", "monitor-label-updated"}
 SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:salesforce/keypair-AbCdEf"
 
 
@@ -32,7 +33,7 @@ def event(name: str) -> dict[str, Any]:
 
 
 def test_there_is_one_file_for_each_kind() -> None:
-    assert {path.stem for path in EVENTS.iterdir()} == ROTATION.keys() | VENDING.keys()
+    assert {path.stem for path in EVENTS.iterdir()} == ROTATION.keys() | VENDING.keys() | MONITORING
 
 
 @pytest.mark.parametrize(("name", "step"), ROTATION.items())
@@ -60,3 +61,31 @@ def test_a_schedules_test_comes_under_a_token_of_its_own() -> None:
 @pytest.mark.parametrize(("name", "members"), VENDING.items())
 def test_a_vendor_request_holds_what_its_name_says(name: str, members: set[str]) -> None:
     assert event(name).keys() == members
+
+
+@pytest.mark.parametrize("name", sorted(MONITORING))
+def test_a_monitors_event_is_what_eventbridge_sends(name: str) -> None:
+    sent = event(name)
+
+    assert sent.keys() == {
+        "version",
+        "id",
+        "detail-type",
+        "source",
+        "account",
+        "time",
+        "region",
+        "resources",
+        "detail",
+    }
+    assert (sent["version"], len(sent["resources"])) == ("0", 1)
+    assert str(uuid.UUID(sent["id"])) == sent["id"]
+
+
+def test_a_moved_label_names_the_secret_that_the_templates_rule_lets_through() -> None:
+    sent = event("monitor-label-updated")
+
+    assert (sent["source"], sent["detail-type"]) == ("aws.secretsmanager", "Secret Label Updated")
+    assert sent["resources"] == [SECRET_ARN]
+    assert sent["detail"].keys() == {"name", "labelUpdated", "versionId"}
+    assert str(uuid.UUID(sent["detail"]["versionId"])) == sent["detail"]["versionId"]

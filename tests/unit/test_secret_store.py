@@ -1,7 +1,9 @@
 """Secrets Manager as the rules see it, over boto3 and a strict local Secrets Manager."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import product
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -10,7 +12,16 @@ import pytest
 from botocore.config import Config
 
 from salesforce_keypair.errors import InvalidSecret, KeyPairError, SecretUnavailable
-from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, SecretsManager, SecretState, Value
+from salesforce_keypair.secret_store import (
+    CURRENT,
+    PENDING,
+    PREVIOUS,
+    ROLLED_BACK,
+    RotationRules,
+    SecretsManager,
+    SecretState,
+    Value,
+)
 from tests.sandbox.aws import SERVER_ERROR, THROTTLED, DropConnection, Garble, LocalAws, Refuse
 
 if TYPE_CHECKING:
@@ -163,6 +174,35 @@ def test_all_versions_are_listed_newest_first_over_all_pages(store: Store) -> No
     assert listed[0] == made[-1]
     assert listed == sorted(listed, key=lambda each: -made.index(each))
     assert set(listed) == set(made)
+
+
+def test_the_history_says_since_when_the_secret_is_as_it_is(store: Store) -> None:
+    store.put(TWO, "two", CURRENT)
+    store.put(THREE, "three", CURRENT)
+    history = store.secrets.history("key-pair")
+
+    assert history.state == store.secrets.state("key-pair")
+    # ONE has no label any more.
+    assert sorted(history.created, key=history.created.__getitem__) == [ONE, TWO, THREE]
+    assert history.changed == history.created[THREE]
+    assert history.rules == RotationRules()
+
+
+def test_the_history_holds_the_schedule_and_its_dates(store: Store) -> None:
+    described = store.client.describe_secret(SecretId="key-pair")
+    last, coming = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
+    told = {
+        "RotationEnabled": True,
+        "RotationRules": {"AutomaticallyAfterDays": 30, "ScheduleExpression": "rate(30 days)", "Duration": "3h"},
+        "LastRotatedDate": last.timestamp(),
+        "NextRotationDate": coming.timestamp(),
+    }
+    body = json.dumps({"ARN": described["ARN"], "Name": "key-pair", **told}).encode()
+    store.aws.faults.inject("DescribeSecret", Garble(body))
+    history = store.secrets.history("key-pair")
+
+    assert history.state.rotation_enabled
+    assert history.rules == RotationRules("rate(30 days)", 30, "3h", last, coming)
 
 
 # Refusals of AWS

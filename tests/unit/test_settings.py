@@ -32,7 +32,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
 
 
 def test_blank_variables_count_as_unset() -> None:
-    blank = dict.fromkeys(("TOKEN_LIFETIME_SECONDS", "SETTLED_LOGINS", "TOKEN_TABLE", "EXTRA_SALESFORCE_HOSTS"), "  ")
+    blank = dict.fromkeys(("TOKEN_LIFETIME_SECONDS", "SETTLED_LOGINS", "TOKEN_TABLE", "TOKEN_VENDOR_FUNCTION"), "  ")
 
     assert Settings.from_environment(blank, serves_secrets=False) == read()
 
@@ -66,6 +66,27 @@ def test_tokens_are_shared_over_the_table_that_is_named(name: str) -> None:
 def test_what_cannot_be_a_table_is_refused_by_name(name: str) -> None:
     with pytest.raises(InvalidSettings, match="TOKEN_TABLE") as caught:
         read(TOKEN_TABLE=name)
+    assert name not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "key-pair-TokenVendorFunction-1AbC",
+        "vendor:live",
+        "vendor:$LATEST",
+        "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:vendor:12",
+    ],
+)
+def test_the_monitor_asks_the_vendor_that_is_named(name: str) -> None:
+    assert read(TOKEN_VENDOR_FUNCTION=f" {name} ").token_vendor == name
+    assert read().token_vendor is None
+
+
+@pytest.mark.parametrize("name", ["my vendor", "x" * 65, "arn:aws:iam::123456789012:role/x", "vendor:", "vendor:$OLD"])
+def test_what_cannot_be_a_function_is_refused_by_name(name: str) -> None:
+    with pytest.raises(InvalidSettings, match="TOKEN_VENDOR_FUNCTION") as caught:
+        read(TOKEN_VENDOR_FUNCTION=name)
     assert name not in str(caught.value)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
+from aws_lambda_powertools.metrics import MetricUnit
 
 NAMESPACE = "SalesforceKeyPair"
 
@@ -62,7 +63,24 @@ class Tally:
         line = self._metrics.serialize_metric_set(
             metrics=counted, dimensions={"service": self._metrics.service}, metadata=dict(fields)
         )
-        print(json.dumps(line, separators=(",", ":")))  # noqa: T201 - where CloudWatch reads metrics from
+        _print(line)
+
+
+def write_measures(
+    metrics: Metrics, measures: Mapping[str, float], *, dimensions: Mapping[str, str], fields: Mapping[str, Any]
+) -> None:
+    """Print measures as one line in CloudWatch's embedded metric format, under the service and those dimensions."""
+    _print(
+        metrics.serialize_metric_set(
+            metrics={name: {"Unit": MetricUnit.NoUnit.value, "Value": [value]} for name, value in measures.items()},
+            dimensions={"service": metrics.service, **dimensions},
+            metadata=dict(fields),
+        )
+    )
+
+
+def _print(line: Mapping[str, Any]) -> None:
+    print(json.dumps(line, separators=(",", ":")))  # noqa: T201 - where CloudWatch reads metrics from
 
 
 def _named(service: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 from salesforce_keypair.credential import Credential
 from salesforce_keypair.keypair import Certificate, SigningRequest
 from salesforce_keypair.salesforce.login import Session
-from salesforce_keypair.secret_store import SecretState, Value
+from salesforce_keypair.secret_store import History, SecretState, Value
 from salesforce_keypair.timing import Deadline
 
 if TYPE_CHECKING:
@@ -36,6 +36,18 @@ class SecretStore(Protocol):
 
     def all_versions(self, secret_id: str) -> list[str]:
         """Ids of all versions, unlabelled ones included."""
+        ...
+
+
+class SecretHistory(Protocol):
+    """What a secret held, and since when."""
+
+    def history(self, secret_id: str) -> History:
+        """Labels, dates and schedule now."""
+        ...
+
+    def read(self, secret_id: str, *, version_id: str) -> Value | None:
+        """A version's value, if it has one."""
         ...
 
 

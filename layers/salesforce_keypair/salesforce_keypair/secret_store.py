@@ -4,7 +4,7 @@ Values are read by their immutable version id wherever it is known; a label may 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -64,6 +64,33 @@ class SecretState:
     def version_with(self, label: str) -> str | None:
         """The version that carries a label."""
         return next((version for version, labels in self.labels.items() if label in labels), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RotationRules:
+    """How a secret is to be rotated, as it was told to Secrets Manager; `last` and `next` are dates of rotations.
+
+    `next` is the end of the window of the next one; it stays in the past where that one failed.
+    """
+
+    expression: str | None = None
+    automatically_after_days: int | None = None
+    duration: str | None = None
+    last: datetime | None = None
+    next: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """When what came about in a secret: what a rotation needn't know, and who watches it must.
+
+    `created` has the versions that hold a value, unlabelled ones included.
+    """
+
+    state: SecretState
+    created: Mapping[str, datetime]
+    changed: datetime | None
+    rules: RotationRules
 
 
 class SecretsManager:
@@ -129,20 +156,29 @@ class SecretsManager:
 
     def all_versions(self, secret_id: str) -> list[str]:
         """The ids of all versions that are still kept, unlabelled ones included; the newest first."""
+        return [version_id for _, version_id in sorted(self._dated_versions(secret_id), reverse=True)]
+
+    def history(self, secret_id: str) -> History:
+        """The state of a secret, and since when it is as it is."""
+        answer = answer_of("DescribeSecret", lambda: _history_of(self._client.describe_secret(SecretId=secret_id)))
+        return replace(answer, created={version_id: at for at, version_id in self._dated_versions(secret_id)})
+
+    def _dated_versions(self, secret_id: str) -> list[tuple[datetime, str]]:
         versions: list[tuple[datetime, str]] = []
         token: str | None = None
         while True:
             page, token = answer_of("ListSecretVersionIds", partial(self._page, secret_id, token))
             versions += page
             if token is None:
-                return [version_id for _, version_id in sorted(versions, reverse=True)]
+                return versions
 
     def _page(self, secret_id: str, token: str | None) -> tuple[list[tuple[datetime, str]], str | None]:
         more: dict[str, Any] = {} if token is None else {"NextToken": token}
         answer = self._client.list_secret_version_ids(SecretId=secret_id, IncludeDeprecated=True, **more)
         _check(answer, "ARN", "ListSecretVersionIds")
         versions = [
-            (version["CreatedDate"], typed(version["VersionId"], str)) for version in answer.get("Versions", [])
+            (typed(version["CreatedDate"], datetime), typed(version["VersionId"], str))
+            for version in answer.get("Versions", [])
         ]
         token = answer.get("NextToken")
         return versions, None if token is None else typed(token, str)
@@ -171,6 +207,29 @@ def _state_of(answer: Mapping[str, Any]) -> SecretState:
         rotation_enabled=enabled,
         labels={version: frozenset(typed(label, str) for label in labels) for version, labels in stages.items()},
     )
+
+
+def _history_of(answer: Mapping[str, Any]) -> History:
+    """All of it but the versions' dates, which another call tells."""
+    state = _state_of(answer)
+    rules = answer.get("RotationRules", {})
+    return History(
+        state=state,
+        created={},
+        changed=_optional(answer, "LastChangedDate", datetime),
+        rules=RotationRules(
+            expression=_optional(rules, "ScheduleExpression", str),
+            automatically_after_days=_optional(rules, "AutomaticallyAfterDays", int),
+            duration=_optional(rules, "Duration", str),
+            last=_optional(answer, "LastRotatedDate", datetime),
+            next=_optional(answer, "NextRotationDate", datetime),
+        ),
+    )
+
+
+def _optional(answer: Mapping[str, Any], member: str, kind: type[Answer]) -> Answer | None:
+    value = answer.get(member)
+    return None if value is None else typed(value, kind)
 
 
 def _value_of(answer: Mapping[str, Any]) -> Value:

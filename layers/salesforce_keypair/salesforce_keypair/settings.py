@@ -18,6 +18,10 @@ _TABLE = re.compile(r"(?:arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/)?[A
 
 # "Amazon SNS API Reference", CreateTopic. Those that end in .fifo deliver to queues only.
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
+# "AWS Lambda API Reference", Invoke, FunctionName; without a partial ARN, which nothing here gives.
+_FUNCTION = re.compile(
+    r"(?:arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:)?[A-Za-z0-9_-]{1,64}(?::(?:\$LATEST|[A-Za-z0-9_-]{1,128}))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Settings:
     secret_ids: tuple[str, ...]
     token_table: str | None
     notification_topic: str | None
+    token_vendor: str | None
     token_lifetime: float
     settling: float
     settled_logins: int
@@ -50,6 +55,7 @@ class Settings:
             secret_ids=secret_ids,
             token_table=_table(environ),
             notification_topic=_topic(environ),
+            token_vendor=_vendor(environ),
             token_lifetime=_number(environ, "TOKEN_LIFETIME_SECONDS", default=900, least=1),
             settling=_number(environ, "SETTLING_SECONDS", default=720, least=0),
             settled_logins=logins,
@@ -78,6 +84,17 @@ def _topic(environ: Mapping[str, str]) -> str | None:
             remedy="correct it (a FIFO topic can't send e-mails), or remove it; nobody is told anything then",
         )
     return arn or None
+
+
+def _vendor(environ: Mapping[str, str]) -> str | None:
+    """The token vendor that the monitor asks, by name or ARN; none where it asks nobody."""
+    name = environ.get("TOKEN_VENDOR_FUNCTION", "").strip()
+    if name and not _FUNCTION.fullmatch(name):
+        raise InvalidSettings(
+            "TOKEN_VENDOR_FUNCTION isn't the name or ARN of a Lambda function",
+            remedy="correct it, or remove it; no token is then asked for",
+        )
+    return name or None
 
 
 def _list(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -125,7 +125,7 @@ class _Connection(BaseHTTPRequestHandler):
         except DroppedConnection:
             self._reset()
             return
-        self.send_response(response.status)
+        self.send_response_only(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(response.body)))

@@ -7,7 +7,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from tests.sandbox.aws.api_error import ApiError
 from tests.sandbox.aws.environment import Invocation
@@ -23,6 +23,26 @@ _OPERATIONS = {
 }
 _ARN = re.compile(r"arn:aws:lambda:[^:]+:\d{12}:function:(?P<name>[^:]+)(:(?P<qualifier>[^:]+))?")
 
+F = TypeVar("F", bound="Invocable")
+
+
+class Invocable(Protocol):
+    """What is invoked under a function's name."""
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        ...
+
+    @property
+    def arn(self) -> str:
+        """Of the function."""
+        ...
+
+    def invoke_raw(self, invocation: Invocation) -> Result:
+        """Invoke it and wait. Raises ApiError where it can't be invoked."""
+        ...
+
 
 class LambdaService:
     """The local Lambda. Functions are found by name or ARN; the only version is $LATEST."""
@@ -30,6 +50,7 @@ class LambdaService:
     def __init__(self) -> None:
         self._functions: dict[str, Function] = {}
         self._configurations: dict[str, FunctionConfiguration] = {}
+        self._elsewhere: dict[str, Invocable] = {}
 
     def add(self, function: Function) -> None:
         """Make a function known. Raises ValueError where its name is taken."""
@@ -38,6 +59,10 @@ class LambdaService:
         self._functions[function.name] = function
         self._configurations[function.name] = FunctionConfiguration(function)
 
+    def stand_in(self, function: Invocable) -> None:
+        """Let something else answer for the function of that name, in place of a process."""
+        self._elsewhere[function.name] = function
+
     @property
     def functions(self) -> list[Function]:
         """All of them, in the order in which they were made."""
@@ -45,7 +70,7 @@ class LambdaService:
 
     def exists(self, arn: str) -> bool:
         """Whether there is a function of that name or ARN."""
-        return self._find(arn) is not None
+        return self._find(arn, self._functions) is not None
 
     def invoke(self, name: str, payload: bytes) -> Result:
         """Invoke the function of that name or ARN. Raises ApiError where it can't be invoked."""
@@ -105,21 +130,22 @@ class LambdaService:
         return error.response()
 
     def _invoke(self, name: str, invocation: Invocation) -> Result:
-        return self._found(name).invoke_raw(invocation)
+        stand_in = self._find(name, self._elsewhere)
+        return (stand_in or self._found(name)).invoke_raw(invocation)
 
     def _found(self, name: str) -> Function:
-        function = self._find(name)
+        function = self._find(name, self._functions)
         if function is None:
             raise _not_found(name)
         return function
 
-    def _find(self, name: str) -> Function | None:
+    def _find(self, name: str, functions: Mapping[str, F]) -> F | None:
         arn = _ARN.fullmatch(name)
         if arn is None:
-            return self._functions.get(name)
+            return functions.get(name)
         if arn["qualifier"] not in (None, "$LATEST"):
             return None
-        function = self._functions.get(arn["name"])
+        function = functions.get(arn["name"])
         # An ARN of another account or region names another function.
         return function if function and name.startswith(function.arn) else None
 

@@ -3,8 +3,11 @@
 import os
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from email.utils import formatdate
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
@@ -17,7 +20,7 @@ from tests.sandbox.aws.faults import FaultPlan
 from tests.sandbox.aws.functions import Function, FunctionSettings
 from tests.sandbox.aws.gateway import REGION, Call, Callers, Gateway
 from tests.sandbox.aws.http_server import HttpServer, Request, Response
-from tests.sandbox.aws.lambda_service import LambdaService
+from tests.sandbox.aws.lambda_service import Invocable, LambdaService
 from tests.sandbox.aws.private_ca import PrivateCa
 from tests.sandbox.aws.rotations import RotationPolicy
 from tests.sandbox.aws.secrets_manager import SecretsManager
@@ -64,7 +67,7 @@ class LocalAws:
         aws.client("secretsmanager").create_secret(Name="key-pair", SecretString=document)
 
     One that isn't `served` listens nowhere: who sees to it that requests get to `answer` spares the sockets, but no
-    function's process can reach it.
+    function's process can reach it. `now` is what it dates by, in epoch seconds.
     """
 
     def __init__(
@@ -74,11 +77,12 @@ class LocalAws:
         host: str = "127.0.0.1",
         port: int = 0,
         served: bool = True,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        self._host, self._port, self._served = host, port, served
+        self._host, self._port, self._served, self._now = host, port, served, now
         self._callers = Callers()
         self._lambda = LambdaService()
-        self.secrets_manager = SecretsManager(self._lambda, rotation_policy or RotationPolicy())
+        self.secrets_manager = SecretsManager(self._lambda, rotation_policy or RotationPolicy(), now)
         self.dynamodb = DynamoDb()
         self.topics = Topics()
         self.private_ca = PrivateCa()
@@ -103,7 +107,7 @@ class LocalAws:
             # answer, then the rotations, which waited too, and the address last.
             if self._served:
                 self._logs = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="local-aws-")))
-                self._server = HttpServer(self._gateway.answer, self._host, self._port)
+                self._server = HttpServer(self.answer, self._host, self._port)
                 self._stack.callback(self._server.close)
             self._stack.callback(self.secrets_manager.wait_for_all_rotations)
             self._stack.callback(self._lambda.close)
@@ -125,7 +129,8 @@ class LocalAws:
 
     def answer(self, request: Request) -> Response:
         """What a request over HTTP is answered. Raises DroppedConnection."""
-        return self._gateway.answer(request)
+        response = self._gateway.answer(request)
+        return replace(response, headers={"Date": formatdate(self._now(), usegmt=True), **response.headers})
 
     @property
     def faults(self) -> FaultPlan:
@@ -187,6 +192,10 @@ class LocalAws:
         function = Function(settings, self.environment(name), self._logs)
         self._lambda.add(function)
         return function
+
+    def stand_in(self, function: Invocable) -> None:
+        """Let something else answer for the function of that name, in place of a process."""
+        self._lambda.stand_in(function)
 
     @overload
     def client(

@@ -2,9 +2,8 @@
 
 import re
 import threading
-import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -44,10 +43,17 @@ class _NotInvoked:
 class Rotator:
     """Starts, repeats and cancels rotations. `lock` guards the secrets; it is free while a function runs."""
 
-    def __init__(self, functions: RotationFunctions, policy: RotationPolicy, lock: threading.RLock) -> None:
+    def __init__(
+        self,
+        functions: RotationFunctions,
+        policy: RotationPolicy,
+        lock: threading.RLock,
+        now: Callable[[], float],
+    ) -> None:
         self.policy = policy
         self._functions = functions
         self._lock = lock
+        self._now = now
         self._rotations: list[Rotation] = []
         self._requests: dict[tuple[str, str], RotationRequest] = {}
 
@@ -86,7 +92,7 @@ class Rotator:
             )
         if secret.find(version_id) is not None:
             raise ApiError("InvalidRequestException", f"Version {version_id} already exists.")
-        secret.add_pending(version_id, now=time.time())
+        secret.add_pending(version_id, now=self._now())
         token = str(uuid.uuid4()) if self.policy.hand_out_tokens else None
         request = RotationRequest(secret.arn, version_id, token)
         self._requests[secret.arn, version_id] = request
@@ -139,7 +145,7 @@ class Rotator:
     def _start(self, secret: Secret, request: RotationRequest, function_arn: str) -> None:
         def succeeded() -> None:
             with self._lock:
-                secret.rotated_at = time.time()
+                secret.rotated_at = self._now()
 
         rotation = Rotation(request, self._invoker(function_arn), self.policy, STEPS, on_success=succeeded)
         self._rotations.append(rotation)

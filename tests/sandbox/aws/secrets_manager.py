@@ -27,11 +27,17 @@ Parameters = Mapping[str, Any]
 
 
 class SecretsManager:
-    """The service, and what a test looks at and sets without going through HTTP. Safe for threads."""
+    """The service, and what a test looks at and sets without going through HTTP. Safe for threads.
 
-    def __init__(self, functions: RotationFunctions, policy: RotationPolicy) -> None:
+    `now` dates what happens in it, in epoch seconds.
+    """
+
+    def __init__(
+        self, functions: RotationFunctions, policy: RotationPolicy, now: Callable[[], float] = time.time
+    ) -> None:
         self._lock = threading.RLock()
-        self._rotator = Rotator(functions, policy, self._lock)
+        self._now = now
+        self._rotator = Rotator(functions, policy, self._lock, now)
         self._secrets: dict[str, Secret] = {}
         self._operations: dict[str, Callable[[Parameters], Parameters]] = {
             "CreateSecret": self._create_secret,
@@ -158,10 +164,10 @@ class SecretsManager:
                 name,
                 description=parameters.get("Description"),
                 kms_key_id=parameters.get("KmsKeyId"),
-                now=time.time(),
+                now=self._now(),
             )
             if value and token:
-                secret.put(token, value, None, now=time.time())
+                secret.put(token, value, None, now=self._now())
             self._secrets[name] = secret
             return {"ARN": secret.arn, "Name": name, "VersionId": token}
 
@@ -173,7 +179,7 @@ class SecretsManager:
         with self._lock:
             secret = self._find(parameters["SecretId"])
             self._rotator.check_token(secret, token, parameters.get("RotationToken"))
-            version = secret.put(token, value, parameters.get("VersionStages"), now=time.time())
+            version = secret.put(token, value, parameters.get("VersionStages"), now=self._now())
             return _identity(secret) | {"VersionId": token, "VersionStages": sorted(version.labels)}
 
     def _get_secret_value(self, parameters: Parameters) -> Parameters:
@@ -239,7 +245,7 @@ class SecretsManager:
                 parameters["VersionStage"],
                 remove_from=parameters.get("RemoveFromVersionId"),
                 move_to=parameters.get("MoveToVersionId"),
-                now=time.time(),
+                now=self._now(),
             )
             return _identity(secret)
 
