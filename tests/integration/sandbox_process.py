@@ -18,7 +18,7 @@ from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
 from typing import Any
 
-from tests.sandbox.built import ROTATION, VENDOR, machine_architecture
+from tests.sandbox.built import MONITOR, ROTATION, VENDOR, machine_architecture
 from tests.sandbox.running import RunningSandbox, SandboxError, find
 from tests.sandbox.world import CALLERS_LAYER, FUNCTIONS, LAYER, ROOT
 from tests.template.transformed import source
@@ -36,7 +36,7 @@ if arguments[1] == "invoke":
     print("a line that the function printed")
     function = arguments[2]
     variables = template["Resources"][function]["Properties"]["Environment"]["Variables"]
-    name = {{"{ROTATION}": "rotation", "{VENDOR}": "token-vendor"}}[function]
+    name = {{"{ROTATION}": "rotation", "{VENDOR}": "token-vendor", "{MONITOR}": "key-monitor"}}[function]
     request = urllib.request.Request(
         variables["AWS_ENDPOINT_URL"] + f"/2015-03-31/functions/{{name}}/invocations",
         data=sys.stdin.read().encode(),
@@ -130,6 +130,7 @@ def fake_build(folder: Path) -> Path:
     for name, member, origin in (
         (ROTATION, "CodeUri", FUNCTIONS / "rotation"),
         (VENDOR, "CodeUri", FUNCTIONS / "token_vendor"),
+        (MONITOR, "CodeUri", FUNCTIONS / "key_monitor"),
         ("KeyPairLayer", "ContentUri", None),
         ("SalesforceTokenLayer", "ContentUri", None),
     ):

@@ -60,7 +60,7 @@ def world(build: Build) -> Iterator[World]:
         yield world
 
 
-def test_the_built_functions_install_rotate_and_vend(world: World) -> None:
+def test_the_built_functions_install_rotate_vend_and_measure(world: World) -> None:
     world.turn_rotation_on()
 
     assert world.rotate() == "succeeded"
@@ -69,6 +69,9 @@ def test_the_built_functions_install_rotate_and_vend(world: World) -> None:
     assert world.rotate() == "succeeded"
     second = world.vend(force_refresh=True)
     assert second.error_message is None
+
+    assert world.monitor.invoke({}).error_message is None
+    assert '"VendCheckFailed":[0.0]' in world.monitor.output()
 
     current = world.version_with("AWSCURRENT")
     assert current is not None
@@ -91,7 +94,7 @@ def test_the_built_layer_for_callers_is_found_by_their_functions(build: Build, t
     assert "nobody (ResourceNotFoundException" in str(result.error_message)
 
 
-@pytest.mark.parametrize("name", ["rotation", "vendor"])
+@pytest.mark.parametrize("name", ["rotation", "vendor", "monitor"])
 def test_a_built_function_imports_nothing_that_its_layer_does_not_bring(
     build: Build, name: str, tmp_path: Path
 ) -> None:

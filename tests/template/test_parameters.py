@@ -53,6 +53,7 @@ def test_every_parameter_has_a_default_that_it_allows(template: dict[str, Any]) 
         ("AdminSecretArn", f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:salesforce/admin-AbCdE1"),
         ("AdminSecretKmsKeyArn", KEY),
         ("PermissionsBoundaryArn", f"arn:aws:iam::{ACCOUNT}:policy/boundaries/developers"),
+        ("NotificationEmail", "on.call+keys@example.com"),
     ],
 )
 def test_a_right_answer_is_taken(template: dict[str, Any], name: str, value: str) -> None:
@@ -75,6 +76,8 @@ def test_a_right_answer_is_taken(template: dict[str, Any], name: str, value: str
         ("AdminSecretArn", f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:salesforce/admin"),
         ("AdminSecretKmsKeyArn", KEY.replace(ACCOUNT, "12345")),
         ("PermissionsBoundaryArn", "boundary"),
+        ("NotificationEmail", "on call@example.com"),
+        ("NotificationEmail", "on-call"),
     ],
 )
 def test_a_wrong_answer_is_refused_before_anything_is_made(template: dict[str, Any], name: str, value: str) -> None:
@@ -96,6 +99,9 @@ def test_every_output_is_described(template: dict[str, Any]) -> None:
         "TokenVendorFunctionArn",
         "SalesforceTokenLayerArn",
         "InvokeTokenVendorPolicyArn",
+        "KeyMonitorFunctionName",
+        "NotificationTopicArn",
+        "DashboardName",
     }
     for name, output in template["Outputs"].items():
         assert output["Description"], name

@@ -23,12 +23,24 @@ SHARED = [parameters | {"ShareTokens": "true"} for parameters in COMBINATIONS]
 
 Statement = dict[str, Any]
 
-IN_SECRETS_MANAGER = {
-    "StringEquals": {"kms:ViaService": {"Fn::Sub": "secretsmanager.${AWS::Region}.amazonaws.com"}},
+ROLES = ("RotationRole", "TokenVendorRole", "KeyMonitorRole")
+NOTIFICATION_KEY = {"Fn::GetAtt": ["NotificationKey", "Arn"]}
+
+
+def only_in(service: str) -> dict[str, Any]:
+    """The condition that a key is used through a service."""
+    return {"StringEquals": {"kms:ViaService": {"Fn::Sub": f"{service}.${{AWS::Region}}.amazonaws.com"}}}
+
+
+# An alarm of another account, or another stack, is none of ours.
+BY_OUR_ALARMS = {
+    "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+    "ArnLike": {
+        "aws:SourceArn": {
+            "Fn::Sub": "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:${AWS::StackName}-*"
+        }
+    },
 }
-
-
-IN_DYNAMODB = {"StringEquals": {"kms:ViaService": {"Fn::Sub": "dynamodb.${AWS::Region}.amazonaws.com"}}}
 
 
 def statements_of(role: str, template: dict[str, Any]) -> list[Statement]:
@@ -67,7 +79,9 @@ def test_the_rotation_may_do_this_and_nothing_else(template: dict[str, Any], par
         "secretsmanager:PutSecretValue",
         "secretsmanager:UpdateSecretVersionStage",
     }
-    expected = 2
+    assert allowed(statements, {"Ref": "NotificationTopic"}) == {"sns:Publish"}
+    assert allowed(statements, NOTIFICATION_KEY) == {"kms:Decrypt", "kms:GenerateDataKey"}
+    expected = 4
     for parameter, actions in {
         "AdminSecretArn": {"secretsmanager:GetSecretValue"},
         "AdminSecretKmsKeyArn": {"kms:Decrypt"},
@@ -97,6 +111,31 @@ def test_the_vendor_may_read_its_secret_and_nothing_else(template: dict[str, Any
     assert len(statements) == 2 + bool(parameters["SecretKmsKeyArn"])
 
 
+@pytest.mark.parametrize("parameters", COMBINATIONS)
+def test_the_monitor_may_read_and_ask_and_nothing_else(template: dict[str, Any], parameters: dict[str, str]) -> None:
+    statements = statements_of("KeyMonitorRole", resolved(template, **parameters))
+
+    assert allowed(statements, {"Ref": "Secret"}) == {
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:ListSecretVersionIds",
+    }
+    assert allowed(statements, {"Fn::GetAtt": ["TokenVendorFunction", "Arn"]}) == {"lambda:InvokeFunction"}
+    expected = 3
+    for parameter, action in {
+        "AdminSecretArn": "secretsmanager:GetSecretValue",
+        "AdminSecretKmsKeyArn": "kms:Decrypt",
+        "SecretKmsKeyArn": "kms:Decrypt",
+    }.items():
+        assert allowed(statements, {"Ref": parameter}) == ({action} if parameters[parameter] else set())
+        expected += bool(parameters[parameter])
+    assert allowed(statements, {"Fn::GetAtt": ["KeyMonitorLogGroup", "Arn"]}) == {
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    }
+    assert len(statements) == expected
+
+
 @pytest.mark.parametrize("parameters", SHARED)
 @pytest.mark.parametrize("role", ["RotationRole", "TokenVendorRole"])
 def test_shared_tokens_add_one_row_read_and_one_written(
@@ -108,7 +147,9 @@ def test_shared_tokens_add_one_row_read_and_one_written(
 
     assert allowed(added, {"Fn::GetAtt": ["TokenTable", "Arn"]}) == {"dynamodb:GetItem", "dynamodb:UpdateItem"}
     keys = [statement for statement in added if statement["Resource"] == {"Ref": "SecretKmsKeyArn"}]
-    assert [statement["Condition"] for statement in keys] == ([IN_DYNAMODB] if parameters["SecretKmsKeyArn"] else [])
+    assert [statement["Condition"] for statement in keys] == (
+        [only_in("dynamodb")] if parameters["SecretKmsKeyArn"] else []
+    )
     assert len(added) == 1 + len(keys)
 
 
@@ -127,7 +168,7 @@ def test_the_secret_is_open_only_to_the_function_that_rotates_it(
 
 
 @pytest.mark.parametrize("parameters", COMBINATIONS)
-@pytest.mark.parametrize("role", ["RotationRole", "TokenVendorRole"])
+@pytest.mark.parametrize("role", ROLES)
 def test_keys_are_used_through_the_service_that_they_are_given_for(
     template: dict[str, Any], role: str, parameters: dict[str, str]
 ) -> None:
@@ -135,13 +176,15 @@ def test_keys_are_used_through_the_service_that_they_are_given_for(
 
     for statement in statements:
         if any(action.startswith("kms:") for action in listed(statement["Action"])):
-            assert statement["Condition"] == IN_SECRETS_MANAGER
+            service = "sns" if statement["Resource"] == NOTIFICATION_KEY else "secretsmanager"
+            assert statement["Condition"] == only_in(service)
 
 
 def test_nothing_is_allowed_by_a_wildcard(resources: dict[str, Any]) -> None:
-    found = list(_statements(resources))
+    # In a key's own policy the wildcard is the key.
+    found = list(_statements({name: each for name, each in resources.items() if each["Type"] != "AWS::KMS::Key"}))
 
-    assert len(found) >= 8
+    assert len(found) >= 14
     for statement in found:
         assert statement["Effect"] == "Allow"
         assert "*" not in str(statement["Action"])
@@ -152,7 +195,7 @@ def test_nothing_is_allowed_by_a_wildcard(resources: dict[str, Any]) -> None:
 def test_roles_are_our_own_and_carry_no_managed_policies(resources: dict[str, Any]) -> None:
     roles = {name: resource for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"}
 
-    assert roles.keys() == {"RotationRole", "TokenVendorRole"}
+    assert roles.keys() == set(ROLES)
     for role in roles.values():
         assert "ManagedPolicyArns" not in role["Properties"]
         (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
@@ -160,17 +203,50 @@ def test_roles_are_our_own_and_carry_no_managed_policies(resources: dict[str, An
         assert trust["Action"] == "sts:AssumeRole"
 
 
-def test_secrets_manager_may_call_the_rotation_for_this_account_alone(resources: dict[str, Any]) -> None:
-    permissions = [resource for resource in resources.values() if resource["Type"] == "AWS::Lambda::Permission"]
-
-    assert [permission["Properties"] for permission in permissions] == [
+def test_functions_are_called_by_those_services_alone_that_they_are_for(resources: dict[str, Any]) -> None:
+    permissions = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::Lambda::Permission"]
+    rules = [name for name, each in resources.items() if each["Type"] == "AWS::Events::Rule"]
+    by_secrets_manager = {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": {"Fn::GetAtt": ["RotationFunction", "Arn"]},
+        "Principal": "secretsmanager.amazonaws.com",
+        "SourceAccount": {"Ref": "AWS::AccountId"},
+    }
+    by_rules = [
         {
             "Action": "lambda:InvokeFunction",
-            "FunctionName": {"Fn::GetAtt": ["RotationFunction", "Arn"]},
-            "Principal": "secretsmanager.amazonaws.com",
-            "SourceAccount": {"Ref": "AWS::AccountId"},
+            "FunctionName": {"Ref": "KeyMonitorFunction"},
+            "Principal": "events.amazonaws.com",
+            "SourceArn": {"Fn::GetAtt": [rule, "Arn"]},
         }
+        for rule in rules
     ]
+
+    assert len(rules) == 2
+    assert sorted(map(str, permissions)) == sorted(map(str, [by_secrets_manager, *by_rules]))
+
+
+def test_our_alarms_and_the_rotation_may_notify_and_nobody_else(resources: dict[str, Any]) -> None:
+    policy = resources["NotificationTopicPolicy"]["Properties"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+
+    assert policy["Topics"] == [{"Ref": "NotificationTopic"}]
+    assert resources["NotificationTopic"]["Properties"] == {"KmsMasterKeyId": NOTIFICATION_KEY}
+    assert (statement["Principal"], statement["Action"]) == ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
+    assert statement["Resource"] == {"Ref": "NotificationTopic"}
+    assert statement["Condition"] == BY_OUR_ALARMS
+
+
+def test_the_key_of_notifications_is_our_alarms_and_this_accounts(resources: dict[str, Any]) -> None:
+    key = resources["NotificationKey"]["Properties"]
+    account, alarms = key["KeyPolicy"]["Statement"]
+
+    assert key["EnableKeyRotation"] is True
+    assert account["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+    assert alarms["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert alarms["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+    assert alarms["Condition"] == BY_OUR_ALARMS
+    assert {account["Effect"], alarms["Effect"]} == {"Allow"}
 
 
 def test_callers_get_a_policy_that_invokes_the_vendor_and_no_more(resources: dict[str, Any]) -> None:
@@ -185,8 +261,8 @@ def test_callers_get_a_policy_that_invokes_the_vendor_and_no_more(resources: dic
     ]
 
 
-@pytest.mark.parametrize("role", ["RotationRole", "TokenVendorRole"])
-def test_a_permissions_boundary_bounds_both_roles_where_one_is_given(template: dict[str, Any], role: str) -> None:
+@pytest.mark.parametrize("role", ROLES)
+def test_a_permissions_boundary_bounds_the_roles_where_one_is_given(template: dict[str, Any], role: str) -> None:
     boundary = "arn:aws:iam::123456789012:policy/boundary"
 
     bounded = resolved(template, PermissionsBoundaryArn=boundary)["Resources"][role]["Properties"]

@@ -1,4 +1,4 @@
-"""What the stack is made of: the secret, its schedule, the layers and the two functions."""
+"""What the stack is made of: the secret, its schedule, the layers and the functions."""
 
 import ast
 from typing import Any
@@ -9,7 +9,11 @@ from salesforce_keypair.settings import Settings
 from salesforce_token import CLIENT_CONFIG
 from tests.template.transformed import TEMPLATE, resolved, source
 
-FUNCTIONS = {"RotationFunction": "functions/rotation", "TokenVendorFunction": "functions/token_vendor"}
+FUNCTIONS = {
+    "RotationFunction": "functions/rotation",
+    "TokenVendorFunction": "functions/token_vendor",
+    "KeyMonitorFunction": "functions/key_monitor",
+}
 LAYERS = ("KeyPairLayer", "SalesforceTokenLayer")
 
 # What the README lists, without the one that belongs to tests, and what Powertools reads.
@@ -20,13 +24,19 @@ KNOWN_VARIABLES = {
     "SETTLING_SECONDS",
     "SETTLED_LOGINS",
     "SETTLED_INTERVAL_SECONDS",
+    "TOKEN_VENDOR_FUNCTION",
+    "NOTIFICATION_TOPIC_ARN",
     "POWERTOOLS_SERVICE_NAME",
     "POWERTOOLS_METRICS_NAMESPACE",
 }
 SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:salesforce/keypair-AbCdEf"
-
-
-TOKEN_TABLE = "stack-TokenTable-1ABCDEFGHIJKL"
+# What the names of resources become in a stack.
+MADE = {
+    "Secret": SECRET_ARN,
+    "TokenTable": "stack-TokenTable-1ABCDEFGHIJKL",
+    "TokenVendorFunction": "stack-TokenVendorFunction-1ABCDEFGHIJKL",
+    "NotificationTopic": "arn:aws:sns:us-east-1:123456789012:stack-NotificationTopic-1ABCDEFGHIJKL",
+}
 
 
 def variables_of(function: str, template: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +84,7 @@ def test_setting_the_schedule_up_rotates_nothing(resources: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_both_functions_run_the_same_way(resources: dict[str, Any], function: str) -> None:
+def test_the_functions_run_the_same_way(resources: dict[str, Any], function: str) -> None:
     properties = resources[function]["Properties"]
 
     assert properties["Runtime"] == "python3.13"
@@ -85,7 +95,9 @@ def test_both_functions_run_the_same_way(resources: dict[str, Any], function: st
     assert "TracingConfig" not in properties
 
 
-@pytest.mark.parametrize(("function", "seconds"), [("RotationFunction", 900), ("TokenVendorFunction", 30)])
+@pytest.mark.parametrize(
+    ("function", "seconds"), [("RotationFunction", 900), ("TokenVendorFunction", 30), ("KeyMonitorFunction", 300)]
+)
 def test_time_outs_are_within_lambdas_limit(resources: dict[str, Any], function: str, seconds: int) -> None:
     assert resources[function]["Properties"]["Timeout"] == seconds <= 900
 
@@ -95,6 +107,7 @@ def test_time_outs_are_within_lambdas_limit(resources: dict[str, Any], function:
     [
         ("RotationFunction", "RotationRole", "RotationLogGroup"),
         ("TokenVendorFunction", "TokenVendorRole", "TokenVendorLogGroup"),
+        ("KeyMonitorFunction", "KeyMonitorRole", "KeyMonitorLogGroup"),
     ],
 )
 def test_each_function_has_its_own_role_and_log(
@@ -125,7 +138,7 @@ def test_each_layer_is_built_by_its_makefile(layer: str) -> None:
     assert f"\nbuild-{layer}:" in makefile
 
 
-def test_both_functions_use_their_own_layer_alone(resources: dict[str, Any]) -> None:
+def test_the_functions_use_their_own_layer_alone(resources: dict[str, Any]) -> None:
     layer = made_of("KeyPairLayer", resources)
 
     assert resources[layer]["Properties"]["CompatibleRuntimes"] == ["python3.13"]
@@ -162,9 +175,16 @@ def test_the_environment_holds_known_variables_only(template: dict[str, Any], fu
     assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "SalesforceKeyPair"
 
 
-def test_only_the_vendor_serves_a_secret(template: dict[str, Any]) -> None:
-    assert variables_of("TokenVendorFunction", template)["SECRET_ID"] == {"Ref": "Secret"}
+def test_the_monitor_watches_the_secret_that_the_vendor_serves(template: dict[str, Any]) -> None:
+    monitor = variables_of("KeyMonitorFunction", template)
+
+    assert variables_of("TokenVendorFunction", template)["SECRET_ID"] == monitor["SECRET_ID"] == {"Ref": "Secret"}
     assert "SECRET_ID" not in variables_of("RotationFunction", template)
+    assert monitor["TOKEN_VENDOR_FUNCTION"] == {"Ref": "TokenVendorFunction"}
+
+
+def test_the_rotation_knows_where_to_notify(template: dict[str, Any]) -> None:
+    assert variables_of("RotationFunction", template)["NOTIFICATION_TOPIC_ARN"] == {"Ref": "NotificationTopic"}
 
 
 @pytest.mark.parametrize("bound", ["Default", "MinValue", "MaxValue"])
@@ -175,7 +195,7 @@ def test_the_functions_accept_every_value_that_the_parameters_allow(
     variables = variables_of(function, resolved(template))
     environment = {name: _value_of(value, bound, template) for name, value in variables.items()}
 
-    settings = Settings.from_environment(environment, serves_secrets=function == "TokenVendorFunction")
+    settings = Settings.from_environment(environment, serves_secrets=function != "RotationFunction")
 
     assert settings.settling == float(template["Parameters"]["SettlingSeconds"][bound])
 
@@ -221,10 +241,8 @@ def test_the_rotation_reserves_none(resources: dict[str, Any]) -> None:
 
 
 def _value_of(value: Any, bound: str, template: dict[str, Any]) -> str:
-    if value == {"Ref": "Secret"}:
-        return SECRET_ARN
-    if value == {"Ref": "TokenTable"}:
-        return TOKEN_TABLE
+    if isinstance(value, dict) and value.get("Ref") in MADE:
+        return MADE[value["Ref"]]
     if isinstance(value, dict) and value.keys() == {"Ref"}:
         return str(template["Parameters"][value["Ref"]][bound])
     return str(value)
