@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salesforce_keypair.errors import InvalidRequest, KeyPairError
+from salesforce_keypair.monitoring import secrets_of
 from salesforce_keypair.rotation_request import RotationRequest, Step
 from salesforce_keypair.vend_request import VendRequest
 from tests.borders.counting import examples
@@ -20,6 +21,7 @@ from tests.borders.wire import AWS_PORT, ENVIRONMENT, SALESFORCE, SALESFORCE_POR
 from tests.integration.org_client import key_pair
 from tests.scenarios.handlers import Context, Handler, loaded
 from tests.scenarios.leaks import Searcher
+from tests.scenarios.support import event
 from tests.unit.support import TOKEN_REPLY, FakeClock, document
 
 _ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:salesforce/keypair-AbCdEf"
@@ -37,6 +39,8 @@ _numbers = st.one_of(
 _vend_events = changed(_VEND, _numbers, most=3) | st.builds(
     lambda number: _VEND | {"min_ttl_seconds": number}, _numbers
 )
+
+_monitor_events = changed(event("monitor-label-updated") | {"resources": [_ARN]}, most=2) | values
 
 
 @given(event=_rotation_events | st.text(max_size=5) | st.none())
@@ -61,6 +65,15 @@ def test_any_request_for_a_token(event: object) -> None:
         assert request.secret_id in ("a", "b"), "one vendor is one trust boundary"
         assert 0 <= request.min_ttl <= 900
         assert isinstance(request.force_refresh, bool)
+
+
+@given(event=_monitor_events)
+@examples(2_000)
+def test_any_event_of_the_monitor(event: object) -> None:
+    secret_ids = secrets_of(event, ("b", "salesforce/keypair", _ARN))
+
+    assert secret_ids
+    assert [each for each in ("b", "salesforce/keypair", _ARN) if each in secret_ids] == list(secret_ids)
 
 
 def _secrets() -> Searcher:

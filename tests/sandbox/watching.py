@@ -1,5 +1,6 @@
 """What happens in a running sandbox, one line for each thing that ended."""
 
+import json
 from collections.abc import Callable
 
 from tests.sandbox.aws import Call, Result, Rotation
@@ -10,7 +11,7 @@ _WORTH_A_LINE = frozenset({"PutSecretValue", "UpdateSecretVersionStage"})
 
 
 class Watch:
-    """Tells of rotations, vends and writes that ended since it last looked, and of notices."""
+    """Tells of rotations, vends, measurings, notices and writes that ended since it last looked."""
 
     def __init__(self, world: World, say: Callable[[str], None]) -> None:
         self._world = world
@@ -18,6 +19,7 @@ class Watch:
         self._deliveries: dict[str, int] = {}
         self._vends = 0
         self._notices = 0
+        self._runs = 0
         self._calls = len(world.aws.calls())
         # The test of the schedule belongs to the setting up.
         for rotation in self._rotations():
@@ -33,6 +35,10 @@ class Watch:
         for notice in self._world.aws.topics.messages(self._world.topic_arn)[self._notices :]:
             self._notices += 1
             self._say(f"notice        {notice.subject}\n\n{notice.text}")
+        for run in self._world.monitor.results[self._runs :]:
+            self._runs += 1
+            for words in _measured(run, self._world.monitor.output()):
+                self._say(f"key-monitor   {words}")
         calls = self._world.aws.calls()
         for call in calls[self._calls :]:
             if call.caller.startswith("sam-") and call.operation in _WORTH_A_LINE:
@@ -55,6 +61,14 @@ def _vended(vend: Result) -> str:
     if vend.failed:
         return f"{vend.seconds:.2f} s  {vend.error_type}: {vend.error_message}"
     return f"{vend.seconds:.2f} s  a token, by key version {str(vend.value['key_version'])[:8]}"
+
+
+def _measured(run: Result, printed: str) -> list[str]:
+    if run.failed:
+        return [f"{run.seconds:.2f} s  {run.error_type}: {run.error_message}"]
+    lines = [json.loads(line) for line in printed.splitlines() if run.request_id in line]
+    found = [line["message"] for line in lines if line["level"] == "WARNING"]
+    return [f"{run.seconds:.2f} s  {message}" for message in found or ["nothing to say"]]
 
 
 def _called(call: Call) -> str:

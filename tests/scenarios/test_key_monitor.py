@@ -13,6 +13,7 @@ from tests.sandbox.aws import Refuse
 from tests.sandbox.org import CertificateEncoding, Kind, faults
 from tests.sandbox.org.refusals import INVALID_ASSERTION
 from tests.sandbox.org.spreading import Never
+from tests.sandbox.watching import Watch
 from tests.sandbox.world import VENDOR_NAME, World
 from tests.scenarios.handlers import Deployed, Handler, loaded, logged_in, metrics_in
 from tests.scenarios.leaks import know_the_world
@@ -232,11 +233,15 @@ def test_nothing_secret_is_printed_whatever_is_wrong(stage: Stage) -> None:
 
 
 def test_the_deployed_monitor_asks_the_deployed_vendor() -> None:
+    said: list[str] = []
     with World() as world:
         world.turn_rotation_on()
+        watch = Watch(world, said.append)
+        results = [world.monitor.invoke(event("monitor-schedule"))]
         assert world.rotate() == "succeeded"
         moved = event("monitor-label-updated") | {"resources": [world.secret_arn]}
-        results = [world.monitor.invoke(event("monitor-schedule")), world.monitor.invoke(moved)]
+        results.append(world.monitor.invoke(moved))
+        watch.look()
         lines = [json.loads(line) for line in world.monitor.output().splitlines() if line.startswith("{")]
         leaked = know_the_world(world).find(world.monitor.output())
 
@@ -245,4 +250,7 @@ def test_the_deployed_monitor_asks_the_deployed_vendor() -> None:
     found = metrics_in(lines)
     assert found.keys() == IN_ORDER | {"MonitorRuns", "RefusalCheckFailed"}
     assert (found["MonitorRuns"], found["ChecksFailed"], found["VendCheckFailed"]) == (2, 0, 0)
+    before, after = (words.partition(" s  ")[2] for words in said if words.startswith("key-monitor "))
+    assert before.startswith("there is no key yet")
+    assert after == "nothing to say"
     assert leaked == set()

@@ -228,6 +228,16 @@ def test_an_edit_of_the_document_makes_the_key_no_younger(scene: Scene) -> None:
     assert scene.examine().measures["KeyAgeDays"] == pytest.approx(20)
 
 
+def test_a_key_that_was_gone_back_to_is_as_old_as_it_is(scene: Scene) -> None:
+    scene.clock.advance(10 * DAY)
+    scene.put(TWO, text_of(key_pair("first"), note="edited"), CURRENT)
+    scene.clock.advance(10 * DAY)
+    scene.put(THREE, text_of(key_pair("second")), PREVIOUS)
+    scene.clock.advance(1 * DAY)
+
+    assert scene.examine().measures["KeyAgeDays"] == pytest.approx(21)
+
+
 def test_a_key_is_no_older_than_the_version_that_it_came_with(scene: Scene) -> None:
     scene.clock.advance(10 * DAY)
     scene.put(TWO, text_of(key_pair("second")), CURRENT)
