@@ -220,13 +220,14 @@ class Stage:
 
     # What Secrets Manager does
 
-    def begin(self, token: str | None = None) -> Opened:
-        """RotateSecret: the request that its steps are delivered for."""
+    def begin(self, token: str | None = None, *, schedule: str | None = None) -> Opened:
+        """RotateSecret: the request that its steps are delivered for. A schedule that is given is kept."""
+        more: dict[str, Any] = {} if schedule is None else {"RotationRules": {"ScheduleExpression": schedule}}
         self.world.secrets.rotate_secret(
             SecretId=self.arn,
             ClientRequestToken=token or str(uuid.uuid4()),
             RotationLambdaARN=self._nobody.arn,
-            RotationRules={"ScheduleExpression": "rate(30 days)"},
+            **more,
         )
         return self.world.aws.secrets_manager.wait_for_rotation(self.arn).request
 

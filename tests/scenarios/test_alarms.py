@@ -55,8 +55,8 @@ def printed() -> Iterator[tuple[str, set[Metric]]]:
                 **served,
             ) as monitor,
         ):
-            stage.world.aws.add_function(Deployed(VENDOR_NAME, vendor))
-            request = stage.begin()
+            stage.world.aws.stand_in(Deployed(VENDOR_NAME, vendor))
+            request = stage.begin(schedule="rate(30 days)")
             for step in STEPS:
                 rotation(step_event(step, request))
             with pytest.raises(KeyPairError):

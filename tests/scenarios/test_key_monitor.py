@@ -62,7 +62,7 @@ def monitor(stage: Stage) -> Iterator[Handler]:
 
 def rotated_an_hour_ago(stage: Stage) -> None:
     stage.clock.advance(3600)
-    stage.rotate()
+    assert stage.deliver_all(stage.begin(schedule="rate(30 days)")) is None
     stage.clock.advance(3600)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from salesforce_keypair.monitoring import EXPIRES_SOON_DAYS, OVERDUE_INTERVALS, PENDING_LONG_HOURS
 from tests.template.test_events import event
-from tests.template.transformed import resolved
+from tests.template.transformed import TEMPLATE, resolved
 
 SECONDS = {"rate(15 minutes)": 900, "rate(30 minutes)": 1800, "rate(1 hour)": 3600}
 # A user's logins in an hour, after which Salesforce blocks them.
@@ -63,6 +63,15 @@ def test_each_alarm_says_what_to_run(alarms: dict[str, dict[str, Any]]) -> None:
         assert "SECRET=${SecretName}" in text, name
         # What CloudWatch takes, with room for long names.
         assert len(text) < 700, name
+
+
+def test_what_the_alarms_say_to_run_is_a_task(alarms: dict[str, dict[str, Any]]) -> None:
+    makefile = (TEMPLATE.parent / "Makefile").read_text(encoding="utf-8")
+    texts = " ".join(alarm["AlarmDescription"]["Fn::Sub"] for alarm in alarms.values())
+    tasks = set(re.findall(r"\bmake ([a-z-]+)", texts))
+
+    assert {"doctor", "status", "rotate", "resume"} <= tasks
+    assert {task for task in tasks if not re.search(rf"^{task}:", makefile, re.MULTILINE)} == set()
 
 
 @pytest.mark.parametrize(
