@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from salesforce_keypair import rotation
+from salesforce_keypair import installing, rotation
 from tests.integration.org_client import key_pair
 from tests.sandbox.aws import Act
 from tests.sandbox.org import CertificateEncoding, Kind
@@ -153,10 +153,11 @@ def test_of_all_deliveries_only_the_one_that_makes_the_version_current_says_so(r
 
 
 def test_the_log_tells_what_was_done_and_warns_of_nothing(running: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", logger=rotation.__name__):
+    loggers = {rotation.__name__, installing.__name__}
+    with caplog.at_level("INFO", logger="salesforce_keypair"):
         running.rotate()
 
-    assert [(record.levelname, record.message) for record in caplog.records if record.name == rotation.__name__] == [
+    assert [(record.levelname, record.message) for record in caplog.records if record.name in loggers] == [
         ("INFO", "new key pair stored"),
         ("INFO", "certificate deployed and read back"),
         ("INFO", "the new key is settled"),
