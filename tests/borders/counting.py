@@ -13,6 +13,8 @@ SAMPLE = 40
 _MARKS = (
     pytest.mark.sampled,
     pytest.mark.timeout(900),
+    # Measuring coverage takes longer than all that is measured, and other tests cover the same.
+    pytest.mark.no_cover,
     # Of a failure with a large input: the failure itself is what is worth reading.
     pytest.mark.filterwarnings("ignore:Generating overly large repr"),
 )

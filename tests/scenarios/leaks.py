@@ -17,8 +17,8 @@ from tests.scenarios.support import pair_in
 # Shorter than a line of PEM, longer than what two texts have in common by chance.
 PIECE = 24
 _HALF = PIECE // 2
-# Line ends, also spelt out and escaped once more, and the slash as some write it in JSON.
-_BREAKS = re.compile(r"(?:\s|\\+[nrt]|\\+(?=/))+")
+# What keys, tokens and assertions are written with, in base64, hex or digits: only a run of it can hold a piece of one.
+_RUN = re.compile(rf"[A-Za-z0-9+/=_.!~-]{{{PIECE},}}")
 
 
 class Searcher:
@@ -33,7 +33,7 @@ class Searcher:
     def know(self, kind: str, *forms: str) -> None:
         """Search for these texts from now on, and report them as that kind."""
         for form in forms:
-            text = _BREAKS.sub("", form)
+            text = "".join(form.split())
             if len(text) < PIECE:
                 self._short[text] = kind
             elif text not in self._long:
@@ -52,16 +52,18 @@ class Searcher:
     def find(self, text: str) -> set[str]:
         """The kinds of secrets that a text holds a piece of."""
         readings = [text, unquote_plus(text)] if "%" in text else [text]
-        return {kind for reading in readings for kind in self._found_in(_BREAKS.sub("", reading))}
+        return {kind for reading in readings for kind in self._found_in(reading)}
 
     def _found_in(self, text: str) -> Iterator[str]:
         yield from (kind for short, kind in self._short.items() if short in text)
         halves = self._halves
-        for place in range(len(text) - _HALF + 1):
-            if text[place : place + _HALF] in halves:
-                starts = range(max(0, place - _HALF), min(place, len(text) - PIECE) + 1)
-                pieces = [text[start : start + PIECE] for start in starts]
-                yield from (kind for form, kind in self._long.items() if any(piece in form for piece in pieces))
+        # Bytes of UTF-16 read one by one, and the slash as some write it in JSON.
+        for run in _RUN.findall(text.replace("\0", "").replace("\\/", "/")):
+            for place in range(len(run) - _HALF + 1):
+                if run[place : place + _HALF] in halves:
+                    starts = range(max(0, place - _HALF), min(place, len(run) - PIECE) + 1)
+                    pieces = [run[start : start + PIECE] for start in starts]
+                    yield from (kind for form, kind in self._long.items() if any(piece in form for piece in pieces))
 
 
 def know_the_world(world: World) -> Searcher:
@@ -139,7 +141,7 @@ def _halves_of(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def _forms_of(numbers: rsa.RSAPrivateNumbers) -> tuple[str, ...]:
-    return tuple(_BREAKS.sub("", form) for form in _written(numbers))
+    return tuple("".join(form.split()) for form in _written(numbers))
 
 
 def _written(numbers: rsa.RSAPrivateNumbers) -> Iterator[str]:

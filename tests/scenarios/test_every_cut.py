@@ -21,7 +21,8 @@ from tests.scenarios.set_ups import (
 )
 
 # Rotations by the dozen in each test: what is right on a quiet machine is no time on a busy one.
-pytestmark = pytest.mark.timeout(1200)
+# And measuring coverage takes longer than all that is measured.
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.no_cover]
 
 KILLED = [name for name in TROUBLES if name.startswith("killed")]
 # A second try within the same step is all that they take.

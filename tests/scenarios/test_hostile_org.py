@@ -7,6 +7,9 @@ import pytest
 from tests.scenarios.enduring import rotation_endures, vending_endures
 from tests.scenarios.set_ups import MAIN, SPREADING, UNHEEDED, SetUp
 
+# Measuring coverage takes longer than all that is measured, and other tests cover the same.
+pytestmark = pytest.mark.no_cover
+
 # The table's way is the same as without: what befalls a login befalls the bridge's too.
 SET_UPS = [set_up for set_up in (*MAIN, *SPREADING, *UNHEEDED) if not set_up.shared_tokens]
 SEEDS, AT_ONCE = 61, 15

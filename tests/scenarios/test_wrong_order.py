@@ -28,7 +28,8 @@ from tests.scenarios.set_ups import MAIN
 from tests.scenarios.support import STEPS
 from tests.scenarios.watching_disorder import play
 
-pytestmark = pytest.mark.timeout(1800)
+# Measuring coverage takes longer than all that is measured, and other tests cover the same.
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.no_cover]
 
 SEQUENCES, AT_ONCE = 10_000, 125
 SAMPLE_SHARDS, SAMPLE_AT_ONCE = 4, 35
