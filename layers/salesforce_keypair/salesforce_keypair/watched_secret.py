@@ -70,7 +70,8 @@ class WatchedSecret:
             if at >= since:
                 continue
             before = self._certificate_of(version_id)
-            if before is not None if key is None else not key.same_key(before):
+            same = before is None if key is None else key.same_key(before)
+            if not same:
                 break
             since = at
         return since
