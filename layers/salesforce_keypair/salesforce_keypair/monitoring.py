@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from salesforce_keypair.credential import Credential, Installation
+from salesforce_keypair.credential import Credential
 from salesforce_keypair.errors import InvalidSecret
 from salesforce_keypair.findings import Report
 from salesforce_keypair.keypair import Certificate
@@ -204,8 +204,8 @@ class KeyMonitor:
         deadline: Deadline,
     ) -> None:
         """Whether the app of a version holds one of the certificates that it may."""
-        if holder.app_name is None or (holder.own_user_installs and holder.installation is Installation.MANUAL):
-            # Nobody here may look into the app.
+        if holder.app_name is None or (holder.admin_secret_arn is None and not holder.own_user_installs):
+            # A person installs the certificates: nobody here may look into the app.
             return
         # Without an admin the own user looks, with whichever key the app honours.
         pending = secret.document(PENDING) if holder.own_user_installs else None
