@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 WHOLE = "prove"
 # One of so many in `make test`.
-SAMPLE = 40
+SAMPLE = 50
 _MARKS = (
     pytest.mark.sampled,
     pytest.mark.timeout(900),

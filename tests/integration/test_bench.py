@@ -10,6 +10,9 @@ from tests.sandbox.bench_peers import Figures, Peer, Plan, measure
 from tests.sandbox.prices import Use, dollars
 from tests.sandbox.world import Code
 
+# Half a minute of starting processes, for a task that nobody depends on at night.
+pytestmark = pytest.mark.exhaustive
+
 PLAN = Plan(environments=3, calls=5, slow_calls=2)
 
 

@@ -15,7 +15,11 @@ LOGIN_SECONDS = 1.0
 
 @pytest.mark.parametrize(
     ("played", "logins", "tokens"),
-    [(Round.SHARED, 1, 1), (Round.KILLED, 2, 1), (Round.ALONE, ENVIRONMENTS, ENVIRONMENTS)],
+    [
+        pytest.param(Round.SHARED, 1, 1, marks=pytest.mark.exhaustive),
+        (Round.KILLED, 2, 1),
+        pytest.param(Round.ALONE, ENVIRONMENTS, ENVIRONMENTS, marks=pytest.mark.exhaustive),
+    ],
 )
 def test_a_burst_of_cold_environments_costs_one_login_or_one_for_each(played: Round, logins: int, tokens: int) -> None:
     told: list[str] = []
