@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError
 
 from salesforce_keypair.errors import SecretUnavailable
-from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, answer_of
+from salesforce_keypair.schedule import longest_interval
+from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, RotationRules, answer_of
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -37,7 +38,10 @@ class LabelledVersion:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How and when the secret is rotated. `since_rotated` is none before the first success."""
+    """How and when the secret is rotated. `since_rotated` is none before the first success.
+
+    `interval` is the longest time that may pass between two rotations, as the key monitor reckons it.
+    """
 
     enabled: bool
     function_arn: str | None
@@ -121,28 +125,21 @@ def _described(asked_as: str, answer: Mapping[str, Any], created: Mapping[str, d
         schedule=Schedule(
             enabled=answer.get("RotationEnabled", False),
             function_arn=answer.get("RotationLambdaARN"),
-            interval=interval_of(rules),
+            interval=longest_interval(
+                RotationRules(
+                    expression=rules.get("ScheduleExpression"),
+                    automatically_after_days=rules.get("AutomaticallyAfterDays"),
+                    duration=rules.get("Duration"),
+                    last=answer.get("LastRotatedDate"),
+                    next=answer.get("NextRotationDate"),
+                )
+            ),
             expression=rules.get("ScheduleExpression") or _every(rules.get("AutomaticallyAfterDays")),
             since_rotated=since(answer.get("LastRotatedDate")),
             until_next=None if upcoming is None else -upcoming,
             age_of_secret=since(answer.get("CreatedDate")),
         ),
     )
-
-
-def interval_of(rules: Mapping[str, Any]) -> timedelta | None:
-    """The time between two rotations; none for a cron expression, whose intervals differ."""
-    days = rules.get("AutomaticallyAfterDays")
-    if days:
-        return timedelta(days=days)
-    words = str(rules.get("ScheduleExpression", "")).removeprefix("rate(").removesuffix(")").split()
-    match words:
-        case [number, "day" | "days"] if number.isdecimal():
-            return timedelta(days=int(number))
-        case [number, "hour" | "hours"] if number.isdecimal():
-            return timedelta(hours=int(number))
-        case _:
-            return None
 
 
 def in_words(age: timedelta) -> str:

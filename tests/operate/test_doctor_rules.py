@@ -10,7 +10,7 @@ from botocore.exceptions import NoCredentialsError, NoRegionError
 from botocore.stub import Stubber
 
 from operate.checks.aws_words import remedy_here
-from operate.checks.described import Described, LabelledVersion, Schedule, describe, in_words, interval_of
+from operate.checks.described import Described, LabelledVersion, Schedule, describe, in_words
 from operate.checks.finding import Status
 from operate.checks.host import judge_name
 from operate.checks.schedule import judge_schedule
@@ -69,19 +69,16 @@ def test_a_schedule_is_judged_by_its_interval(schedule: Schedule, status: Status
     assert (finding.remedy is not None) == (status is not Status.OK)
 
 
-@pytest.mark.parametrize(
-    ("rules", "interval"),
-    [
-        ({"AutomaticallyAfterDays": 7}, 7 * DAY),
-        ({"ScheduleExpression": "rate(30 days)"}, 30 * DAY),
-        ({"ScheduleExpression": "rate(1 day)"}, DAY),
-        ({"ScheduleExpression": "rate(12 hours)"}, DAY / 2),
-        ({"ScheduleExpression": "cron(0 16 1 * ? *)"}, None),
-        ({}, None),
-    ],
-)
-def test_the_interval_is_read_from_each_kind_of_rule(rules: dict[str, Any], interval: timedelta | None) -> None:
-    assert interval_of(rules) == interval
+def test_a_daily_schedule_isnt_late_while_its_window_is_open() -> None:
+    secrets = boto3.client("secretsmanager", region_name="eu-west-1")
+    rules = {"ScheduleExpression": "rate(1 day)"}
+    with Stubber(secrets) as stub:
+        stub.add_response("describe_secret", {"ARN": ARN, "Name": "salesforce/keypair", "RotationRules": rules})
+        stub.add_response("list_secret_version_ids", {"ARN": ARN, "Name": "salesforce/keypair", "Versions": []})
+
+        schedule = describe(lambda: secrets, ARN, now=0).schedule
+
+    assert schedule.interval == 2 * DAY
 
 
 @pytest.mark.parametrize(
