@@ -49,7 +49,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .PHONY: help setup onboard demo demo-manual test cuts prove mutate test-clients lint format typecheck validate audit build local-build reproducible deploy spread burst bench \
-    sandbox doctor status rotate resume rollback revoke local-rotate local-vend local-lambda requirements count clean
+    sandbox doctor status rotate resume rollback revoke local-rotate local-vend local-lambda requirements error-docs count clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -195,6 +195,9 @@ reproducible: $(UV) ## build the layer twice (ARCH=...) and compare, byte for by
 
 requirements: $(UV) ## write the layer's requirements from uv.lock, with hashes
 	@$(EXPORT_REQUIREMENTS) --output-file $(LAYER)/requirements.txt > /dev/null
+
+error-docs: $(READY) ## write docs/errors.md from the errors and Salesforce's refusals in the code
+	@PYTHONPATH="$(CURDIR)/$(LAYER)" $(PYTHON) -m tests.documentation
 
 count: ## count the lines of code and of tests, by folder
 	@for folder in $(LAYER)/salesforce_keypair $(CALLERS_LAYER)/salesforce_token functions operate tests/sandbox tests/unit tests/integration tests/scenarios tests/template; do \
