@@ -1,15 +1,22 @@
-"""What the README, and then the page for callers, tell callers to write, as it stands there."""
+"""What the README and the docs tell people to write and to type, as it stands there."""
 
 import re
+from collections.abc import Iterator
 
 from tests.sandbox.world import ROOT
 
-_PAGES = ("README.md", "docs/callers.md")
+PAGES = ("README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")))
+_FOR_CALLERS = ("README.md", "docs/callers.md")
 _BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+def blocks(language: str, page: str) -> Iterator[str]:
+    """The blocks of a page that are in a language."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return (block["text"] for block in _BLOCK.finditer(text) if block["language"] == language)
+
+
 def snippets(language: str, *, using: str, vendor: str = "token-vendor") -> list[str]:
-    """The blocks of code in a language that hold the text `using`, told the vendor's name."""
-    pages = [(ROOT / page).read_text(encoding="utf-8") for page in _PAGES]
-    found = [block["text"] for page in pages for block in _BLOCK.finditer(page) if block["language"] == language]
+    """What callers are told to write in a language, where it holds the text `using`, told the vendor's name."""
+    found = (text for page in _FOR_CALLERS for text in blocks(language, page))
     return [text.replace("<TokenVendorFunctionName>", vendor) for text in found if using in text]
