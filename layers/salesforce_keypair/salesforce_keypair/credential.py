@@ -12,7 +12,7 @@ from typing import Any
 
 from salesforce_keypair.errors import InvalidSecret
 from salesforce_keypair.keypair import Certificate, KeyAlgorithm, PrivateKey, Sign, make_key_pair
-from salesforce_keypair.members import SEE_README, Members, json_object, wrong
+from salesforce_keypair.members import SEE_DOCS, Members, json_object, wrong
 from salesforce_keypair.salesforce.hosts import Hosts, Origin
 
 # AWS Secrets Manager's limit for a value.
@@ -173,9 +173,9 @@ class Credential:
         if self.private_key is None:
             return
         if self.certificate is None:
-            raise InvalidSecret("certificate is missing beside privateKey", remedy=SEE_README)
+            raise InvalidSecret("certificate is missing beside privateKey", remedy=SEE_DOCS)
         if self.private_key.key_fingerprint() != self.certificate.key_fingerprint:
-            raise InvalidSecret("certificate isn't the one to privateKey", remedy=SEE_README)
+            raise InvalidSecret("certificate isn't the one to privateKey", remedy=SEE_DOCS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def _standby_in(members: Members) -> Standby | None:
     except InvalidSecret as error:
         raise InvalidSecret(f"in standby, {error.what}", remedy=error.remedy) from error
     if app_name is None:
-        raise InvalidSecret("in standby, appName is missing", remedy=SEE_README)
+        raise InvalidSecret("in standby, appName is missing", remedy=SEE_DOCS)
     if consumer_key == members.document.get("consumerKey") or app_name == members.document.get("appName"):
         raise wrong("standby", "it names the same app as the document itself")
     return Standby(app_name=app_name, consumer_key=consumer_key)

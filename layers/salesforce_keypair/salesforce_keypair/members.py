@@ -15,7 +15,7 @@ from salesforce_keypair.keypair import MAX_CERTIFICATE_BYTES, Certificate, KeyAl
 Choice = TypeVar("Choice", bound=StrEnum)
 Material = TypeVar("Material")
 
-SEE_README = "correct the document in the secret (the README describes its members)"
+SEE_DOCS = "correct the document in the secret (docs/secret-document.md describes its members)"
 
 DEFAULT_API_VERSION = "v67.0"
 # ExtlClntAppGlobalOauthSettings came with this version of the Metadata API.
@@ -39,7 +39,7 @@ class Members:
     def text(self, name: str) -> str:
         value = self.optional_text(name)
         if value is None:
-            raise InvalidSecret(f"{name} is missing", remedy=SEE_README)
+            raise InvalidSecret(f"{name} is missing", remedy=SEE_DOCS)
         return value
 
     def optional_text(self, name: str) -> str | None:
@@ -130,12 +130,12 @@ def json_object(text: str) -> Mapping[str, Any]:
     try:
         document = parse_json(text)
     except ValueError as error:
-        raise InvalidSecret(f"the secret's value isn't JSON that can be kept, {error}", remedy=SEE_README) from error
+        raise InvalidSecret(f"the secret's value isn't JSON that can be kept, {error}", remedy=SEE_DOCS) from error
     if not isinstance(document, dict):
-        raise InvalidSecret("the secret's value isn't a JSON object", remedy=SEE_README)
+        raise InvalidSecret("the secret's value isn't a JSON object", remedy=SEE_DOCS)
     return document
 
 
 def wrong(name: str, reason: str) -> InvalidSecret:
     """The error for a member that can't be used."""
-    return InvalidSecret(f"{name} can't be used, {reason}", remedy=SEE_README)
+    return InvalidSecret(f"{name} can't be used, {reason}", remedy=SEE_DOCS)

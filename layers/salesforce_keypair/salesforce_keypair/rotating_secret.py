@@ -125,7 +125,8 @@ class RotatingSecret:
         text = self.current_text()
         if text is None:
             raise InvalidSecret(
-                "the secret has no current value", remedy="store its document first (the README describes it)"
+                "the secret has no current value",
+                remedy="store its document first (docs/secret-document.md describes it)",
             )
         return self._parse(text)
 
