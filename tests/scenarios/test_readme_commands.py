@@ -58,7 +58,7 @@ def told_tasks() -> Iterator[tuple[str, str, dict[str, str]]]:
     """Each `make` in a block or in a line of text: its page, task and variables."""
     for page in PAGES:
         text = (ROOT / page).read_text(encoding="utf-8")
-        inline = re.findall(r"`(make [a-z][^`\n]*)`", text)
+        inline = re.findall(r"`(make [a-z][^`]*)`", text)
         for words in [*map(shlex.split, inline), *(words for of, words in typed() if of == page)]:
             if words[0] == "make" and len(words) > 1:
                 yield page, words[1], dict(word.split("=", 1) for word in words[2:] if "=" in word)
