@@ -90,8 +90,8 @@ def judge_rolled_back(secret: Described) -> Finding:
         return ok(f"a rotation that was undone ({undone.version_id[:8]}) is older than the current key")
     return warning(
         f"the last rotation was undone {in_words(undone.age)} ago ({undone.version_id[:8]})",
-        cause="Salesforce didn't honour its certificate in time, so the old one went back; the old key is in use",
-        remedy="find the refusal in the rotation function's log, mend what it names, and start a new rotation",
+        cause="Salesforce didn't honour its certificate in time, or somebody rolled it back or gave it up",
+        remedy="find the refusal in the rotation function's log, if there is one, mend what it names, and rotate again",
         command=task("rotate", secret.asked_as),
     )
 

@@ -107,8 +107,8 @@ class KeyMonitor:
         report.measures["RotationRolledBack"] = float(undone is not None)
         if undone is not None:
             report.find(
-                f"the last rotation was undone, for Salesforce didn't honour its certificate (version {undone} is "
-                f"{ROLLED_BACK})",
+                f"the last rotation was undone (version {undone} is {ROLLED_BACK}): Salesforce didn't honour its "
+                "certificate, or somebody rolled it back or gave it up",
                 f"{report.doctor}, then make rotate SECRET={report.secret_id}",
             )
 
