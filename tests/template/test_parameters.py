@@ -7,6 +7,7 @@ import pytest
 
 ACCOUNT = "123456789012"
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/11111111-1111-1111-1111-111111111111"
+AUTHORITY = f"arn:aws:acm-pca:eu-west-1:{ACCOUNT}:certificate-authority/11111111-2222-3333-4444-555555555555"
 
 
 def test_every_parameter_is_described_and_bounded(template: dict[str, Any]) -> None:
@@ -52,6 +53,8 @@ def test_every_parameter_has_a_default_that_it_allows(template: dict[str, Any]) 
         ("RotationScheduleExpression", "cron(0 2 ? * SUN#1 *)"),
         ("AdminSecretArn", f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:salesforce/admin-AbCdE1"),
         ("AdminSecretKmsKeyArn", KEY),
+        ("CertificateAuthorityArn", AUTHORITY),
+        ("CertificateAuthorityArn", AUTHORITY.replace("arn:aws:", "arn:aws-cn:")),
         ("PermissionsBoundaryArn", f"arn:aws:iam::{ACCOUNT}:policy/boundaries/developers"),
         ("NotificationEmail", "on.call+keys@example.com"),
     ],
@@ -75,6 +78,9 @@ def test_a_right_answer_is_taken(template: dict[str, Any], name: str, value: str
         ("AdminSecretArn", f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:*"),
         ("AdminSecretArn", f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:salesforce/admin"),
         ("AdminSecretKmsKeyArn", KEY.replace(ACCOUNT, "12345")),
+        ("CertificateAuthorityArn", AUTHORITY.removesuffix("5")),
+        ("CertificateAuthorityArn", f"{AUTHORITY}/certificate/0123456789abcdef"),
+        ("CertificateAuthorityArn", "Acme"),
         ("PermissionsBoundaryArn", "boundary"),
         ("NotificationEmail", "on call@example.com"),
         ("NotificationEmail", "on-call"),

@@ -19,6 +19,8 @@ COMBINATIONS = [
     )
 ]
 
+AUTHORITY = "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/11111111-2222-3333-4444-555555555555"
+
 SHARED = [parameters | {"ShareTokens": "true"} for parameters in COMBINATIONS]
 
 Statement = dict[str, Any]
@@ -134,6 +136,28 @@ def test_the_monitor_may_read_and_ask_and_nothing_else(template: dict[str, Any],
         "logs:PutLogEvents",
     }
     assert len(statements) == expected
+
+
+def test_an_authority_may_be_asked_for_certificates_that_log_in_and_for_no_others(template: dict[str, Any]) -> None:
+    alone = statements_of("RotationRole", resolved(template))
+    certified = statements_of("RotationRole", resolved(template, CertificateAuthorityArn=AUTHORITY))
+    issue, get = (statement for statement in certified if statement not in alone)
+
+    leaf = "arn:${AWS::Partition}:acm-pca:::template/EndEntityClientAuthCertificate/V1"
+    assert issue == {
+        "Effect": "Allow",
+        "Action": "acm-pca:IssueCertificate",
+        "Resource": {"Ref": "CertificateAuthorityArn"},
+        "Condition": {"StringEquals": {"acm-pca:TemplateArn": {"Fn::Sub": leaf}}},
+    }
+    assert (get["Action"], get["Resource"]) == ("acm-pca:GetCertificate", {"Ref": "CertificateAuthorityArn"})
+
+
+@pytest.mark.parametrize("role", ["TokenVendorRole", "KeyMonitorRole"])
+def test_nobody_but_the_rotation_asks_an_authority(template: dict[str, Any], role: str) -> None:
+    certified = statements_of(role, resolved(template, CertificateAuthorityArn=AUTHORITY))
+
+    assert certified == statements_of(role, resolved(template))
 
 
 @pytest.mark.parametrize("parameters", SHARED)
