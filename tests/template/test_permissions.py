@@ -34,6 +34,18 @@ def only_in(service: str) -> dict[str, Any]:
     return {"StringEquals": {"kms:ViaService": {"Fn::Sub": f"{service}.${{AWS::Region}}.amazonaws.com"}}}
 
 
+def only_of(secret: str) -> dict[str, Any]:
+    """The condition that a key opens that secret alone, which Secrets Manager says to KMS in the encryption context."""
+    through = only_in("secretsmanager")["StringEquals"]
+    return {"StringEquals": through | {"kms:EncryptionContext:SecretARN": {"Ref": secret}}}
+
+
+ONLY_FOR = {
+    str(NOTIFICATION_KEY): only_in("sns"),
+    str({"Ref": "SecretKmsKeyArn"}): only_of("Secret"),
+    str({"Ref": "AdminSecretKmsKeyArn"}): only_of("AdminSecretArn"),
+}
+
 # An alarm of another account, or another stack, is none of ours.
 BY_OUR_ALARMS = {
     "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
@@ -193,15 +205,14 @@ def test_the_secret_is_open_only_to_the_function_that_rotates_it(
 
 @pytest.mark.parametrize("parameters", COMBINATIONS)
 @pytest.mark.parametrize("role", ROLES)
-def test_keys_are_used_through_the_service_that_they_are_given_for(
+def test_keys_are_used_through_the_service_and_for_the_secret_that_they_are_given_for(
     template: dict[str, Any], role: str, parameters: dict[str, str]
 ) -> None:
     statements = statements_of(role, resolved(template, **parameters))
 
     for statement in statements:
         if any(action.startswith("kms:") for action in listed(statement["Action"])):
-            service = "sns" if statement["Resource"] == NOTIFICATION_KEY else "secretsmanager"
-            assert statement["Condition"] == only_in(service)
+            assert statement["Condition"] == ONLY_FOR[str(statement["Resource"])]
 
 
 def test_nothing_is_allowed_by_a_wildcard(resources: dict[str, Any]) -> None:
