@@ -48,8 +48,9 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup onboard demo demo-manual test cuts prove mutate test-clients lint format typecheck validate audit build local-build reproducible deploy spread burst bench \
-    sandbox doctor status rotate resume rollback revoke local-rotate local-vend local-lambda requirements error-docs count clean
+.PHONY: help setup onboard demo demo-manual test cuts prove mutate test-clients lint format typecheck validate audit \
+    build local-build reproducible deploy spread burst bench sandbox doctor status rotate resume rollback revoke \
+    local-rotate local-vend local-lambda requirements error-docs count clean roles
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -113,6 +114,9 @@ validate: $(READY) $(SAM_READY) ## check template.yaml, before and after its tra
 	@$(EXPORT_REQUIREMENTS) > .aws-sam/requirements.txt
 	@diff -u $(LAYER)/requirements.txt .aws-sam/requirements.txt || \
 	    { echo '$(LAYER)/requirements.txt is not what uv.lock says: run "make requirements"' >&2; exit 1; }
+
+roles: $(READY) ## list what each function calls in AWS beside what its role allows, and why where they differ
+	@PYTHONPATH="$(CURDIR)/$(LAYER):$(CURDIR)/$(CALLERS_LAYER)" $(PYTHON) -m tests.template.roles
 
 audit: $(READY) $(PIP_AUDIT) ## look for known vulnerabilities in the versions that uv.lock names
 	@mkdir -p .aws-sam

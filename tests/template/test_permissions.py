@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.template.iam import listed, statements_of
 from tests.template.transformed import resolved
 
 SECRET_KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-1111-1111-1111-111111111111"
@@ -57,18 +58,6 @@ BY_OUR_ALARMS = {
 }
 
 
-def statements_of(role: str, template: dict[str, Any]) -> list[Statement]:
-    """All that a role is allowed, by its own policies and by those that name it."""
-    resources = template["Resources"]
-    documents = [policy["PolicyDocument"] for policy in resources[role]["Properties"]["Policies"]]
-    documents += [
-        resource["Properties"]["PolicyDocument"]
-        for resource in resources.values()
-        if resource["Type"] == "AWS::IAM::Policy" and {"Ref": role} in resource["Properties"]["Roles"]
-    ]
-    return [statement for document in documents for statement in document["Statement"]]
-
-
 def allowed(statements: list[Statement], resource: Any) -> set[str]:
     return {
         action
@@ -76,10 +65,6 @@ def allowed(statements: list[Statement], resource: Any) -> set[str]:
         if statement["Resource"] == resource
         for action in listed(statement["Action"])
     }
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 @pytest.mark.parametrize("parameters", COMBINATIONS)
