@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.sandbox.aws.gateway import ACCOUNT, REGION
 
-# A name of the template, as Ref and GetAtt say it (`TokenTable.Arn`), and what it is in a stack.
+# A name of the template, as Ref and GetAtt say it (`TokenTable.Arn`), and what it is in a stack; lists with commas.
 Values = Mapping[str, str]
 
 _PSEUDO = {"AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "AWS::StackName": "stack"}
@@ -85,9 +85,12 @@ def _grants_in(statement: Mapping[str, Any], values: Values) -> Iterator[Grant]:
     assert not unknown, f"a statement with {unknown}: teach it here"
     assert condition.keys() == {"StringEquals"}, f"a condition with {condition.keys()}: teach it here"
     conditions = tuple(
-        (key, tuple(filled(value, values) for value in listed(wanted)))
-        for key, wanted in sorted(condition["StringEquals"].items())
+        (key, tuple(_all_of(wanted, values))) for key, wanted in sorted(condition["StringEquals"].items())
     )
-    for action, resource in product(listed(statement["Action"]), listed(statement["Resource"])):
-        assert "*" not in action + str(resource), "a wildcard: teach it here"
-        yield Grant(action, filled(resource, values), conditions)
+    for action, resource in product(listed(statement["Action"]), _all_of(statement["Resource"], values)):
+        assert "*" not in action + resource, "a wildcard: teach it here"
+        yield Grant(action, resource, conditions)
+
+
+def _all_of(nodes: Any, values: Values) -> list[str]:
+    return [text for node in listed(nodes) for text in filled(node, values).split(",")]

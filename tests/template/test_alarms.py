@@ -156,7 +156,8 @@ def rates(template: dict[str, Any]) -> list[str]:
     return allowed
 
 
-def test_the_monitor_runs_by_its_schedule_and_when_a_label_of_the_secret_moves(resources: dict[str, Any]) -> None:
+def test_the_monitor_runs_by_its_schedule_and_when_a_label_of_the_secret_moves(template: dict[str, Any]) -> None:
+    resources = resolved(template)["Resources"]
     rules = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::Events::Rule"]
     schedules = [rule["ScheduleExpression"] for rule in rules if "ScheduleExpression" in rule]
     (pattern,) = (rule["EventPattern"] for rule in rules if "EventPattern" in rule)

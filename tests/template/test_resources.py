@@ -176,6 +176,7 @@ def test_the_environment_holds_known_variables_only(template: dict[str, Any], fu
 
 
 def test_the_monitor_watches_the_secret_that_the_vendor_serves(template: dict[str, Any]) -> None:
+    template = resolved(template)
     monitor = variables_of("KeyMonitorFunction", template)
 
     assert variables_of("TokenVendorFunction", template)["SECRET_ID"] == monitor["SECRET_ID"] == {"Ref": "Secret"}

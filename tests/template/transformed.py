@@ -58,10 +58,19 @@ def _holds(condition: dict[str, Any], values: dict[str, Any]) -> bool:
     if function == "Fn::Not":
         return not _holds(argument[0], values)
     if function == "Fn::Equals":
-        left, right = (values[side["Ref"]] if isinstance(side, dict) else side for side in argument)
+        left, right = (_compared(side, values) for side in argument)
         # CloudFormation compares text.
         return str(left) == str(right)
     raise AssertionError(f"a condition with {function}: teach it here")
+
+
+def _compared(side: Any, values: dict[str, Any]) -> Any:
+    match side:
+        case {"Ref": name}:
+            return values[name]
+        case {"Fn::Join": ["", {"Ref": name}]}:
+            return values[name].replace(",", "")
+    return side
 
 
 def _decided(node: Any, holds: dict[str, bool]) -> Any:
