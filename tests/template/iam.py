@@ -48,7 +48,11 @@ def grants_of(role: str, template: Mapping[str, Any], values: Values) -> list[Gr
 def statements_of(role: str, template: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The same as the template writes it."""
     resources = template["Resources"]
-    documents = [policy["PolicyDocument"] for policy in resources[role]["Properties"]["Policies"]]
+    own = resources[role]["Properties"]
+    documents = [policy["PolicyDocument"] for policy in own["Policies"]]
+    documents += [
+        resources[managed["Ref"]]["Properties"]["PolicyDocument"] for managed in own.get("ManagedPolicyArns", [])
+    ]
     documents += [
         resource["Properties"]["PolicyDocument"]
         for resource in resources.values()

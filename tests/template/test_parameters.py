@@ -56,6 +56,8 @@ def test_every_parameter_has_a_default_that_it_allows(template: dict[str, Any]) 
         ("AdminSecretKmsKeyArn", KEY),
         ("CertificateAuthorityArn", AUTHORITY),
         ("CertificateAuthorityArn", AUTHORITY.replace("arn:aws:", "arn:aws-cn:")),
+        ("VpcSubnetIds", "subnet-0123456789abcdef0,subnet-01234567"),
+        ("VpcSecurityGroupIds", "sg-0123456789abcdef0"),
         ("PermissionsBoundaryArn", f"arn:aws:iam::{ACCOUNT}:policy/boundaries/developers"),
         ("NotificationEmail", "on.call+keys@example.com"),
     ],
@@ -84,6 +86,9 @@ def test_a_right_answer_is_taken(template: dict[str, Any], name: str, value: str
         ("CertificateAuthorityArn", AUTHORITY.removesuffix("5")),
         ("CertificateAuthorityArn", f"{AUTHORITY}/certificate/0123456789abcdef"),
         ("CertificateAuthorityArn", "Acme"),
+        ("VpcSubnetIds", "subnet-0123456789abcdef0, subnet-01234567"),
+        ("VpcSubnetIds", "subnet-01234567,"),
+        ("VpcSecurityGroupIds", "default"),
         ("PermissionsBoundaryArn", "boundary"),
         ("NotificationEmail", "on call@example.com"),
         ("NotificationEmail", "on-call"),
@@ -93,11 +98,25 @@ def test_a_wrong_answer_is_refused_before_anything_is_made(template: dict[str, A
     assert not re.fullmatch(template["Parameters"][name]["AllowedPattern"], value)
 
 
-def test_an_admin_key_needs_its_admin_secret(template: dict[str, Any]) -> None:
-    (rule,) = template["Rules"].values()
+def given(name: str) -> dict[str, Any]:
+    """The condition that a parameter isn't empty."""
+    return {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]}
 
-    assert rule["RuleCondition"] == template["Conditions"]["HasAdminSecretKey"]
-    assert [assertion["Assert"] for assertion in rule["Assertions"]] == [template["Conditions"]["HasAdminSecret"]]
+
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [
+        ("AdminSecretKmsKeyArn", "AdminSecretArn"),
+        ("VpcSubnetIds", "VpcSecurityGroupIds"),
+        ("VpcSecurityGroupIds", "VpcSubnetIds"),
+    ],
+)
+def test_what_is_nothing_alone_is_refused_alone(template: dict[str, Any], name: str, needed: str) -> None:
+    (rule,) = (rule for rule in template["Rules"].values() if rule["RuleCondition"] == given(name))
+    (assertion,) = rule["Assertions"]
+
+    assert assertion["Assert"] == given(needed)
+    assert assertion["AssertDescription"] == f"{name} is given without {needed}. Give both, or neither."
 
 
 def test_every_output_is_described(template: dict[str, Any]) -> None:
