@@ -3,6 +3,7 @@
 UV_VERSION := 0.13.9
 SAM_VERSION := 1.170.0
 PIP_AUDIT_VERSION := 2.10.1
+CHECKOV_VERSION := 3.3.30
 SALESFORCE_CLI_VERSION := 2.150.6
 AWS_SDK_VERSION := 3.1164.0
 NODE_VERSION := 22.23.3
@@ -20,6 +21,8 @@ SAM_READY := $(SAM_HOME)/.ready
 READY := .venv/.ready
 PIP_AUDIT_HOME := $(TOOLS)/pip-audit-$(PIP_AUDIT_VERSION)
 PIP_AUDIT := $(PIP_AUDIT_HOME)/bin/pip-audit
+CHECKOV_HOME := $(TOOLS)/checkov-$(CHECKOV_VERSION)
+CHECKOV := $(CHECKOV_HOME)/bin/checkov
 PYTHON := .venv/bin/python
 MUTMUT_HOME := $(TOOLS)/mutmut
 MUTMUT_READY := $(MUTMUT_HOME)/.ready
@@ -50,7 +53,7 @@ unexport VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .PHONY: help setup onboard demo demo-manual test cuts prove mutate test-clients lint format typecheck validate audit \
     build local-build reproducible deploy spread burst bench sandbox doctor status rotate resume rollback revoke \
-    local-rotate local-vend local-lambda requirements error-docs count clean roles
+    local-rotate local-vend local-lambda requirements error-docs count clean roles checkov
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -114,6 +117,9 @@ validate: $(READY) $(SAM_READY) ## check template.yaml, before and after its tra
 	@$(EXPORT_REQUIREMENTS) > .aws-sam/requirements.txt
 	@diff -u $(LAYER)/requirements.txt .aws-sam/requirements.txt || \
 	    { echo '$(LAYER)/requirements.txt is not what uv.lock says: run "make requirements"' >&2; exit 1; }
+
+checkov: $(CHECKOV) ## look for known weaknesses in template.yaml; what is passed over says why there
+	@$(CHECKOV) --file template.yaml --framework cloudformation --compact --quiet --skip-download
 
 roles: $(READY) ## list what each function calls in AWS beside what its role allows, and why where they differ
 	@PYTHONPATH="$(CURDIR)/$(LAYER):$(CURDIR)/$(CALLERS_LAYER)" $(PYTHON) -m tests.template.roles
@@ -251,3 +257,10 @@ $(PIP_AUDIT): | $(UV)
 	echo "Fetching pip-audit $(PIP_AUDIT_VERSION) into $(TOOLS)"; \
 	$(UV) venv --quiet --clear --no-project --python "$$python" $(PIP_AUDIT_HOME) && \
 	$(UV) pip install --quiet --python $(PIP_AUDIT_HOME)/bin/python pip-audit==$(PIP_AUDIT_VERSION)
+
+# It pins a hundred versions of its own.
+$(CHECKOV): | $(UV)
+	@python=$$($(FIND_PYTHON)) || $(NO_PYTHON); \
+	echo "Fetching checkov $(CHECKOV_VERSION) into $(TOOLS)"; \
+	$(UV) venv --quiet --clear --no-project --python "$$python" $(CHECKOV_HOME) && \
+	$(UV) pip install --quiet --python $(CHECKOV_HOME)/bin/python checkov==$(CHECKOV_VERSION)

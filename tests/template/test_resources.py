@@ -241,6 +241,20 @@ def test_the_rotation_reserves_none(resources: dict[str, Any]) -> None:
     assert "ReservedConcurrentExecutions" not in resources["RotationFunction"]["Properties"]
 
 
+def test_a_check_that_is_passed_over_says_why() -> None:
+    skipped = [skip for each in source()["Resources"].values() for skip in _skips(each)]
+
+    assert skipped
+    for skip in skipped:
+        assert skip.keys() == {"id", "comment"}
+        assert len(skip["comment"].split()) > 3, skip
+
+
+def _skips(resource: dict[str, Any]) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    return found
+
+
 def _value_of(value: Any, bound: str, template: dict[str, Any]) -> str:
     if isinstance(value, dict) and value.get("Ref") in MADE:
         return MADE[value["Ref"]]
