@@ -51,6 +51,7 @@ OWN_MODULES = {
     "credential",
     "errors",
     "fetching",
+    "http_request",
     "json_text",
     "key_choice",
     "keypair",

@@ -39,6 +39,7 @@ def test_there_is_an_alarm_for_each_trouble(alarms: dict[str, dict[str, Any]]) -
         "RotationRolledBackAlarm",
         "StandbyCertificateExpires30DaysAlarm",
         "StandbyCertificateExpires7DaysAlarm",
+        "TokenUrlErrorsAlarm",
         "VendCheckAlarm",
         "VendorErrorsAlarm",
     ]
@@ -117,15 +118,19 @@ def test_what_may_pass_rings_by_the_hour(
 
 
 @pytest.mark.parametrize(
-    ("name", "function", "threshold"),
-    [("RotationFailingAlarm", "RotationFunction", 1), ("VendorErrorsAlarm", "TokenVendorFunction", 5)],
+    ("name", "metric", "function", "threshold"),
+    [
+        ("RotationFailingAlarm", "Errors", "RotationFunction", 1),
+        ("VendorErrorsAlarm", "Errors", "TokenVendorFunction", 5),
+        ("TokenUrlErrorsAlarm", "Url5xxCount", "TokenVendorFunction", 5),
+    ],
 )
 def test_errors_of_a_function_are_lambdas_own_count(
-    alarms: dict[str, dict[str, Any]], name: str, function: str, threshold: int
+    alarms: dict[str, dict[str, Any]], name: str, metric: str, function: str, threshold: int
 ) -> None:
     alarm = alarms[name]
 
-    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "Errors", "Sum")
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", metric, "Sum")
     assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": function}}]
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", threshold)
 

@@ -23,6 +23,7 @@ VENDING = {
     "vend-force-refresh": {"force_refresh"},
     "vend-secret-id": {"secret_id"},
 }
+OVER_HTTP = {"vend-url"}
 MONITORING = {"monitor-schedule", "monitor-label-updated"}
 SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:salesforce/keypair-AbCdEf"
 
@@ -33,7 +34,7 @@ def event(name: str) -> dict[str, Any]:
 
 
 def test_there_is_one_file_for_each_kind() -> None:
-    assert {path.stem for path in EVENTS.iterdir()} == ROTATION.keys() | VENDING.keys() | MONITORING
+    assert {path.stem for path in EVENTS.iterdir()} == ROTATION.keys() | VENDING.keys() | OVER_HTTP | MONITORING
 
 
 @pytest.mark.parametrize(("name", "step"), ROTATION.items())
@@ -61,6 +62,15 @@ def test_a_schedules_test_comes_under_a_token_of_its_own() -> None:
 @pytest.mark.parametrize(("name", "members"), VENDING.items())
 def test_a_vendor_request_holds_what_its_name_says(name: str, members: set[str]) -> None:
     assert event(name).keys() == members
+
+
+def test_a_request_over_http_is_what_a_function_url_with_iam_sends() -> None:
+    sent = event("vend-url")
+    context = sent["requestContext"]
+
+    assert (sent["version"], context["http"]["method"], context["http"]["path"]) == ("2.0", "POST", "/token")
+    assert context["authorizer"]["iam"]["userArn"].startswith("arn:aws:sts::123456789012:assumed-role/")
+    assert json.loads(sent["body"]) == {"min_ttl_seconds": 300}
 
 
 @pytest.mark.parametrize("name", sorted(MONITORING))

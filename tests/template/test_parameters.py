@@ -127,6 +127,8 @@ def test_every_output_is_described(template: dict[str, Any]) -> None:
         "TokenVendorFunctionArn",
         "SalesforceTokenLayerArn",
         "InvokeTokenVendorPolicyArn",
+        "TokenUrl",
+        "CallTokenUrlPolicyArn",
         "KeyMonitorFunctionName",
         "NotificationTopicArn",
         "DashboardName",

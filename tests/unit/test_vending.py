@@ -17,6 +17,7 @@ from salesforce_keypair.errors import (
     SalesforceUnavailable,
 )
 from salesforce_keypair.fetching import Fetched, OwnLogins, Source
+from salesforce_keypair.http_request import asked_of
 from salesforce_keypair.key_choice import KeyChoice
 from salesforce_keypair.logins import Logins
 from salesforce_keypair.standing_back import StandingBack
@@ -86,9 +87,9 @@ def test_a_min_ttl_up_to_a_tokens_life_is_taken(value: float) -> None:
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("vend-*.json")), ids=lambda path: str(path.stem))
 def test_the_requests_that_people_try_are_understood(path: Path) -> None:
-    event = json.loads(path.read_text())
-    secret_id = event.get("secret_id", "one")
-    assert VendRequest.parse(event, secret_ids=(secret_id,), token_lifetime=900).secret_id == secret_id
+    asked: Any = asked_of(json.loads(path.read_text()))
+    secret_id = asked.get("secret_id", "one")
+    assert VendRequest.parse(asked, secret_ids=(secret_id,), token_lifetime=900).secret_id == secret_id
 
 
 @pytest.mark.parametrize(

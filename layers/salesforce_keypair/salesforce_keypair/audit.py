@@ -23,8 +23,9 @@ def audit_fields(
 ) -> dict[str, Any]:
     """The fields of the audit line: no field for what isn't known.
 
-    Lambda doesn't tell a function whose role invokes it. `caller` is an identity that AWS vouches for (Cognito);
-    `claimed_caller` is what the caller says of itself in the client context, and proves nothing.
+    Lambda doesn't tell a function whose role invokes it directly; for the callers of a Function URL see `url_caller`.
+    `caller` is an identity that AWS vouches for (Cognito); `claimed_caller` is what the caller says of itself in the
+    client context, and proves nothing.
     """
     fields = {"request_id": invocation.aws_request_id, **_callers(invocation)}
     if request is not None:
