@@ -41,7 +41,9 @@ def cut_each(set_up: SetUp, trouble: str, count: Count) -> None:
     assert calls > 20
     for number in range(1, calls + 1):
         story = cut(set_up, Cut(number, trouble))
-        assert len(story) == set_up.deliveries or trouble not in BORNE, f"at call {number} a second try was enough"
+        # Where the certificate isn't honoured a rotation takes one delivery more, which finds it undone.
+        borne = set_up.heeded and trouble in BORNE
+        assert len(story) == set_up.deliveries or not borne, f"at call {number} a second try was enough"
     count("cuts", calls)
 
 
