@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from operate.checks.aws_words import remedy_here
 from operate.doctor import doctor
 from operate.onboard import onboard
 from operate.rotation_commands import register as register_rotations
@@ -46,7 +47,7 @@ def run() -> int:
     try:
         app(standalone_mode=True)
     except KeyPairError as error:
-        errors.print(Text(f"{error.code}: {error}", style="bold red"))
+        errors.print(Text(f"{error.code}: {error.what}: {remedy_here(error)}", style="bold red"))
         return FAILED
     except KeyboardInterrupt:
         errors.print("Stopped.")

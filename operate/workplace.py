@@ -6,13 +6,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 from rich.console import Console
 
+from operate.checks.aws_words import shell_remedy
 from salesforce_keypair.credential import Credential
+from salesforce_keypair.errors import SecretUnavailable
 from salesforce_keypair.salesforce.app_certificate import AppCertificate
 from salesforce_keypair.salesforce.login import SalesforceLogin
 from salesforce_keypair.salesforce.transport import Transport
@@ -31,6 +34,18 @@ _CONFIG = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard"
 _ONCE = _CONFIG.merge(Config(retries={"total_max_attempts": 1}))
 # A step of a rotation may take as long as Lambda lets it.
 _PATIENT = _ONCE.merge(Config(read_timeout=905))
+
+
+def _client(service: Any, config: Config) -> Any:
+    """A client of the shell's account. Raises SecretUnavailable where the shell doesn't say which, or wrongly."""
+    try:
+        # boto3 reads AWS_DEFAULT_REGION alone, other tools of AWS the other one first.
+        return boto3.client(service, region_name=os.environ.get("AWS_REGION") or None, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise SecretUnavailable(
+            f"AWS can't be asked from this shell ({type(error).__name__})",
+            remedy=shell_remedy(error) or "correct AWS_ENDPOINT_URL and the like in this shell",
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -54,7 +69,8 @@ class Workplace:
     @cached_property
     def secrets(self) -> "SecretsManagerClient":
         """Secrets Manager as boto3 has it, for what the functions never do."""
-        return boto3.client("secretsmanager", config=_CONFIG)
+        client: SecretsManagerClient = _client("secretsmanager", _CONFIG)
+        return client
 
     @cached_property
     def store(self) -> SecretsManager:
@@ -64,22 +80,26 @@ class Workplace:
     @cached_property
     def functions(self) -> "LambdaClient":
         """Lambda. Never asks twice: an invocation whose answer was lost may have been made."""
-        return boto3.client("lambda", config=_ONCE)
+        client: LambdaClient = _client("lambda", _ONCE)
+        return client
 
     @cached_property
     def patient_functions(self) -> "LambdaClient":
         """Lambda, for an invocation that may take as long as one can."""
-        return boto3.client("lambda", config=_PATIENT)
+        client: LambdaClient = _client("lambda", _PATIENT)
+        return client
 
     @cached_property
     def tables(self) -> "DynamoDBClient":
         """DynamoDB."""
-        return boto3.client("dynamodb", config=_CONFIG)
+        client: DynamoDBClient = _client("dynamodb", _CONFIG)
+        return client
 
     @cached_property
     def stacks(self) -> "CloudFormationClient":
         """CloudFormation."""
-        return boto3.client("cloudformation", config=_CONFIG)
+        client: CloudFormationClient = _client("cloudformation", _CONFIG)
+        return client
 
     @cached_property
     def transport(self) -> Transport:

@@ -12,6 +12,9 @@ from salesforce_keypair.timing import SystemClock
 from salesforce_keypair.wiring.aws import deadline_of
 from salesforce_keypair.wiring.monitoring import build_monitor
 
+# The vendor's own time-out, and a little more.
+_VEND_SECONDS = 32.0
+
 logger = function_logger("key-monitor")
 metrics = function_metrics("key-monitor")
 clock = SystemClock()
@@ -27,8 +30,10 @@ def lambda_handler(event: object, context: LambdaContext) -> None:
     secret_ids = secrets_of(event, settings.secret_ids)
     checks_failed = 0
     for done, secret_id in enumerate(secret_ids):
-        # So that one secret's slow org leaves time for the others.
-        report = monitor.examine(secret_id, deadline.within(deadline.remaining() / (len(secret_ids) - done)))
+        # So that a slow org leaves time for the other secrets, and to ask the vendor once for each and once more.
+        left, remaining = len(secret_ids) - done, deadline.remaining()
+        share = max(remaining / 3, remaining - _VEND_SECONDS * (left + 1)) / left
+        report = monitor.examine(secret_id, deadline.within(share))
         tell(report, dimensions={"secret": secret_id}, measures={"ChecksFailed": float(report.checks_failed)})
         checks_failed += report.checks_failed
     report = monitor.check_refusal()

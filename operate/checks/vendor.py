@@ -11,7 +11,7 @@ from botocore.parsers import ResponseParserError
 from operate.checks.aws_words import code_of, shell_remedy, words_of
 from operate.checks.described import Described
 from operate.checks.finding import Finding, failed, ok, skipped, warning
-from salesforce_keypair.errors import InvalidRequest
+from salesforce_keypair.errors import InvalidRequest, SecretUnavailable
 from salesforce_keypair.json_text import parse_json
 from salesforce_keypair.redaction import foreign_words
 
@@ -55,6 +55,8 @@ def find(stacks: Callable[[], "CloudFormationClient"], secret: Described, stack:
     except (ClientError, BotoCoreError) as error:
         # CloudFormation answers ValidationError for a resource that is no stack's.
         raise NoVendor(f"no stack is known to own the secret ({words_of(error)}); name it with --vendor") from error
+    except SecretUnavailable as error:
+        raise NoVendor(f"{error.what}; name it with --vendor") from error
     except ResponseParserError as error:
         raise NoVendor("what answers isn't CloudFormation; name the vendor with --vendor") from error
     for each in found:

@@ -26,6 +26,15 @@ def files_of(apps: Sequence[NewApp]) -> Mapping[str, str]:
 
 def write(folder: Path, files: Mapping[str, str]) -> Sequence[str]:
     """Write what isn't there yet; returns the paths written. Raises InvalidRequest before it would change a file."""
+    try:
+        return _written(folder, files)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(
+            f"{folder} can't be written to ({type(error).__name__})", remedy="give another folder (--package)"
+        ) from error
+
+
+def _written(folder: Path, files: Mapping[str, str]) -> Sequence[str]:
     there = {path: (folder / path).read_text(encoding="utf-8") for path in files if (folder / path).is_file()}
     changed = sorted(path for path, text in there.items() if text != files[path])
     if changed:

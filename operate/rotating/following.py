@@ -77,8 +77,8 @@ class Following:
             return True
         if ROLLED_BACK in labels:
             raise NotSettled(
-                f"the rotation to {self.version_id} was undone: AWSCURRENT is as it was, its certificate in the app",
-                remedy=f"nothing is urgent; see why, {self._where()}; then `rotate` again",
+                f"the rotation to {self.version_id} was undone or given up: AWSCURRENT is as it was",
+                remedy=f"`status` tells which certificate the app holds; see why, {self._where()}; then `rotate` again",
             )
         if PENDING not in labels:
             raise NotPending(

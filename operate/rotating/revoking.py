@@ -13,7 +13,6 @@ from operate.rotating.deployed import DeployedFunction
 from operate.rotating.following import Tell
 from operate.rotating.known_sessions import Sessions, SharedSessions
 from operate.rotating.looking import Looked, Version, shown
-from operate.rotating.starting import give_up
 from salesforce_keypair.credential import Credential
 from salesforce_keypair.errors import InvalidSecret, KeyPairError, LoginRefused, NotSettled, SalesforceUnavailable
 from salesforce_keypair.seams import Login, OpenApp, SecretStore
@@ -63,6 +62,7 @@ class Revoking:
         *,
         look: Callable[[], Looked],
         rotate: Callable[[Looked], None],
+        give_up: Callable[[Looked], None],
         store: SecretStore,
         open_app: OpenApp,
         login: Login,
@@ -75,6 +75,7 @@ class Revoking:
     ) -> None:
         self._look = look
         self._rotate = rotate
+        self._give_up = give_up
         self._store = store
         self._open_app = open_app
         self._login = login
@@ -98,6 +99,7 @@ class Revoking:
         old = leak.versions(before)
         self._replace_keys(before, leak)
         now = self._look()
+        self._tell_of_unread(before, now)
         self._try("apps", lambda: self._look_into_apps(now, old))
         over = [self._is_over(credential) for credential in _distinct(old)]
         # Before the labels: a token that the old key sealed is opened by a labelled version's key alone.
@@ -110,11 +112,16 @@ class Revoking:
         self._renew()
         return tuple(self._failures)
 
+    def _tell_of_unread(self, *looks: Looked) -> None:
+        for version in {version.version_id: version for looked in looks for version in looked.versions}.values():
+            if version.problem is not None and version.created is not None:
+                self._fail(f"{version.version_id[:8]} can't be read, so its key wasn't looked at; {version.problem}")
+
     def _replace_keys(self, looked: Looked, leak: Leak) -> None:
         """Rotate until no app in use has an old key: with a standby the second one's goes with the second rotation."""
         if looked.unfinished is not None and leak.reaches(looked, looked.unfinished):
             self._tell("An unfinished rotation is in the way, and its key may have leaked, too: giving it up.")
-            give_up(self._store, looked, looked.unfinished, self._tell)
+            self._give_up(looked)
             looked = self._look()
         _, credential = looked.current()
         for _ in apps_of(credential):
@@ -163,7 +170,10 @@ class Revoking:
         deadline = Deadline.after(self._clock, _CALL_SECONDS)
         try:
             session = self._login(credential, deadline=deadline)
-        except LoginRefused:
+        except LoginRefused as error:
+            if not error.retryable:
+                # Of the user or the address, and so no word about the key.
+                raise
             return True
         except SalesforceUnavailable as error:
             if not error.retryable:

@@ -126,6 +126,7 @@ class RollingBack:
 
     def roll_back(self, target: Target, deadline: Deadline) -> None:
         """Do it, or find it done in part. Raises an error of `errors` that says what a person must do."""
+        self._refuse_moved(target, "nothing was changed")
         if target.same_app or not self._logs_in(target, deadline):
             undo = self._install(target, deadline)
             self._settle(target, undo, deadline)
@@ -158,7 +159,8 @@ class RollingBack:
         return self._undo(target, app, installed)
 
     def _leave_bridge(self, target: Target, secret: RotatingSecret, deadline: Deadline) -> None:
-        """Help callers over the change, where it is the app in use that changes."""
+        """The last moment before the app changes. Helps callers over that, where it is the app in use."""
+        self._refuse_moved(target, "nothing was changed")
         if target.same_app:
             self._bridge.leave(secret.current_key, secret.labelled_key, deadline)
 
@@ -189,6 +191,9 @@ class RollingBack:
             )
         except Unsettled as unsettled:
             raise _not_settled(unsettled.last, undo) from unsettled.last
+        except KeyPairError as error:
+            # Of the user, the address or the org, perhaps: callers must not be left to depend on it.
+            raise _not_settled(error, undo) from error
         self._tell(f"It does, at login {logins}.")
 
     def _logs_in(self, target: Target, deadline: Deadline) -> bool:
@@ -202,10 +207,28 @@ class RollingBack:
         self._tell("The key of AWSPREVIOUS logs in.")
         return True
 
+    def _refuse_moved(self, target: Target, state_of_things: str) -> None:
+        """Stop where a rotation, or somebody, moved the labels since they were looked at. Raises InvalidRequest."""
+        state = self._store.state(target.looked.arn)
+        pending = state.version_with(PENDING)
+        if (
+            state.version_with(CURRENT) == target.current.version_id
+            and state.version_with(PREVIOUS) == target.previous.version_id
+            and pending in (None, target.current.version_id)
+        ):
+            return
+        raise InvalidRequest(
+            "the secret's labels were moved meanwhile, or a rotation began",
+            remedy=f"{state_of_things}; see `status`, then run this again",
+        )
+
     def _move_labels(self, target: Target) -> None:
         arn, current = target.looked.arn, target.current
+        self._refuse_moved(
+            target, f"the app {target.previous_credential.app_name} may hold {shown(target.certificate)}"
+        )
         # Before AWSCURRENT: it tells the same command, killed between the two and run again, that it was on its way.
-        mark_rolled_back(self._store, target.looked, current)
+        mark_rolled_back(self._store, arn, current.version_id)
         if PENDING in current.labels:
             # Left on a version that isn't current, it would keep rotations from starting.
             self._store.move_label(arn, PENDING, onto=None, off=current.version_id)

@@ -15,12 +15,14 @@ from operate.rotating.rolling_back import RollingBack
 from operate.rotating.status import Status, status_of
 from operate.workplace import Workplace
 from salesforce_keypair.bridge import Bridge
-from salesforce_keypair.errors import SecretUnavailable
+from salesforce_keypair.credential import Credential
+from salesforce_keypair.errors import LoginRefused, SecretUnavailable
 from salesforce_keypair.settling import SettlingRule
 from salesforce_keypair.shared_tokens import SharedTokens
 from salesforce_keypair.token_table import TokenTable
 
 _READING_SECONDS = 60.0
+_LOGIN_SECONDS = 60.0
 # Besides the settling: reading, rehearsing, deploying, and bringing back what was there.
 _ROLLBACK_SECONDS = 300.0
 
@@ -77,7 +79,16 @@ class Rotations:
 
     def give_up(self, looked: Looked) -> None:
         """End the rotation that waits."""
-        starting.give_up(self.workplace.store, looked, starting.waiting(looked), self.tell)
+        starting.give_up(self.workplace.store, looked, starting.waiting(looked), self._logs_in, self.tell)
+
+    def _logs_in(self, credential: Credential) -> bool:
+        try:
+            self.workplace.login.jwt_bearer(credential, deadline=self.workplace.within(_LOGIN_SECONDS))
+        except LoginRefused as error:
+            if not error.retryable:
+                raise
+            return False
+        return True
 
     def rolling_back(self) -> RollingBack:
         """What goes back to the previous version."""
@@ -110,6 +121,7 @@ class Rotations:
         return Revoking(
             look=self.look,
             rotate=self._rotate_or_go_on,
+            give_up=self.give_up,
             store=place.store,
             open_app=place.open_app,
             login=place.login.jwt_bearer,

@@ -7,16 +7,20 @@ from botocore.exceptions import ClientError
 
 from operate.rotating.following import Tell
 from operate.rotating.looking import Looked, Version
+from salesforce_keypair.credential import Credential
 from salesforce_keypair.errors import InvalidRequest, SecretUnavailable
 from salesforce_keypair.rotation_request import Step
 from salesforce_keypair.seams import SecretStore
-from salesforce_keypair.secret_store import PENDING, ROLLED_BACK, answer_of
+from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, answer_of
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 DeliverStep = Callable[[Step], None]
 """Has the rotation function do a step now; raises what the step ended with."""
+
+LogsIn = Callable[[Credential], bool]
+"""Whether Salesforce honours a key now. Raises what else a login ends with than a wrong certificate."""
 
 
 def start(client: "SecretsManagerClient", looked: Looked, version_id: str) -> None:
@@ -78,25 +82,44 @@ def deliver_all(deliver: DeliverStep, tell: Tell) -> None:
         deliver(step)
 
 
-def give_up(store: SecretStore, looked: Looked, version: Version, tell: Tell) -> None:
-    """End a rotation where it stands, so that another one can start.
+def give_up(store: SecretStore, looked: Looked, version: Version, logs_in: LogsIn, tell: Tell) -> None:
+    """End a rotation where it stands, so that another one can start. Raises InvalidRequest where that does harm.
 
     First the label that stops its late deliveries, and under which callers still try its key: the app may hold that
     one's certificate already; an empty version needs neither. Then off with the label that keeps others from starting.
-    Done twice is done.
     """
-    if version.created is not None:
-        mark_rolled_back(store, looked, version)
-        tell(f"Version {version.name} is labelled ROLLEDBACK: its late deliveries change nothing, callers try it.")
-    store.move_label(looked.arn, PENDING, onto=None, off=version.version_id)
+    version_id = version.version_id
+    # Not what was seen before somebody was asked: a delivery may have filled the version since, or ended the rotation.
+    labels = store.state(looked.arn).labels_of(version_id)
+    if PENDING not in labels or CURRENT in labels:
+        raise InvalidRequest(
+            f"the rotation to {version_id} has ended meanwhile", remedy="nothing was changed; see `status`"
+        )
+    if store.read(looked.arn, version_id=version_id) is not None:
+        _refuse_to_orphan(looked, version, logs_in)
+        mark_rolled_back(store, looked.arn, version_id)
+        tell(f"Version {version_id[:8]} is labelled ROLLEDBACK: its late deliveries change nothing, callers try it.")
+    store.move_label(looked.arn, PENDING, onto=None, off=version_id)
     tell("AWSPENDING is off, so another rotation can start; it replaces whichever certificate the app holds.")
 
 
-def mark_rolled_back(store: SecretStore, looked: Looked, version: Version) -> None:
+def mark_rolled_back(store: SecretStore, secret_arn: str, version_id: str) -> None:
     """Give a version the label of one whose rotation was undone, which its deliveries heed. Done already is done."""
-    if ROLLED_BACK in version.labels:
-        return
+    holder = store.state(secret_arn).version_with(ROLLED_BACK)
+    if holder != version_id:
+        store.move_label(secret_arn, ROLLED_BACK, onto=version_id, off=holder)
+
+
+def _refuse_to_orphan(looked: Looked, version: Version, logs_in: LogsIn) -> None:
+    """Stop where ROLLEDBACK, which is to move, is the only label that leads to a key that the app honours."""
     holder = looked.labelled(ROLLED_BACK)
-    store.move_label(
-        looked.arn, ROLLED_BACK, onto=version.version_id, off=None if holder is None else holder.version_id
+    if holder is None or holder.version_id == version.version_id or holder.labels != {ROLLED_BACK}:
+        return
+    _, current = looked.current()
+    if holder.credential is None or not logs_in(holder.credential) or logs_in(current):
+        return
+    raise InvalidRequest(
+        f"{holder.name}, labelled ROLLEDBACK, is the only version whose key logs in, and would lose that label",
+        remedy="nothing was changed; let this rotation go on (`resume --deliver` says why it doesn't), or put the "
+        f"certificate of AWSCURRENT into the app {current.app_name}, then run this again",
     )

@@ -336,7 +336,7 @@ def test_the_old_certificate_put_back_before_the_test_leaves_the_rotation_waitin
     assert caught.value.retryable
     assert "callers go on with the key of AWSCURRENT" in caught.value.what
     assert stage.world.app.name in caught.value.remedy
-    assert "back first, then take AWSPENDING off version" in caught.value.remedy
+    assert "back first, then run `make resume" in caught.value.remedy
     assert "AWSPENDING" in stage.version(request.version_id).labels
     assert "ROLLEDBACK" not in stage.labels()
     upload(stage, administrator)
@@ -351,16 +351,30 @@ def test_a_rotation_is_given_up_as_the_error_says(stage: Stage, administrator: A
     upload(stage, administrator)
     failure = stage.deliver_all(request)
     assert failure is not None
-    assert "back first, then take AWSPENDING off version" in failure.remedy
+    assert "back first, then run `make resume" in failure.remedy
 
     stage.world.app.install(old.pair.pem)
+    # What `resume --give-up` does.
+    stage.move_label("ROLLEDBACK", onto=request.version_id)
     stage.move_label("AWSPENDING", off=request.version_id)
 
-    assert isinstance(stage.deliver_all(request), NotPending)
+    assert isinstance(stage.deliver_all(request), RolledBack)
     administrator.spreading = None
     successor, _ = asked(stage)
     upload(stage, administrator)
     assert stage.deliver_all(successor) is None
+
+
+def test_nobody_is_asked_to_upload_for_a_rotation_that_was_given_up_while_set_secret_waited(stage: Stage) -> None:
+    request = stage.begin()
+    stage.deliver(request, CREATE)
+    stage.clock.at(3, lambda: stage.move_label("AWSPENDING", off=request.version_id))
+
+    with pytest.raises(NotPending, match="its labels were moved meanwhile"):
+        stage.deliver(request, SET)
+
+    assert stage.world.aws.topics.messages(stage.world.topic_arn) == []
+    assert "UPLOADREQUESTED" not in stage.labels()
 
 
 def test_a_promotion_while_test_secret_waited_isnt_reported_as_a_failure_of_the_upload(stage: Stage) -> None:

@@ -105,7 +105,7 @@ def forbid_the_secret(stage: Stage) -> None:
     ("trouble", "expected", "retry_after"),
     [
         (freeze, (502, "server_error", "LoginRefused"), None),
-        (throttle, (429, "temporarily_unavailable", "LoginThrottled"), "60"),
+        (throttle, (429, "temporarily_unavailable", "LoginThrottled"), "900"),
         (take_salesforce_down, (503, "temporarily_unavailable", "SalesforceUnavailable"), "5"),
         (forbid_the_secret, (502, "server_error", "SecretUnavailable"), None),
     ],

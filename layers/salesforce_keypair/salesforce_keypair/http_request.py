@@ -14,11 +14,11 @@ from typing import Any
 from salesforce_keypair.errors import InvalidRequest, KeyPairError, LoginThrottled
 from salesforce_keypair.json_text import parse_json
 from salesforce_keypair.redaction import foreign_words
+from salesforce_keypair.standing_back import THROTTLED_SECONDS
 
 _PATH = "/token"
 _NO_STORE = {"Content-Type": "application/json", "Cache-Control": "no-store", "Pragma": "no-cache"}
-# A user's logins are counted by the hour; what else may pass is tried again by the vendor itself within seconds.
-_THROTTLED_SECONDS = 60
+# What else may pass than logins that are used up is tried again by the vendor itself within seconds.
 _UNAVAILABLE_SECONDS = 5
 # What RFC 6749 takes in a description; the quotation mark and the backslash aren't.
 _NOT_IN_DESCRIPTION = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
@@ -36,9 +36,10 @@ def asked_of(event: Any) -> object:
     """
     if not is_http(event):
         return event
-    body = event.get("body") or "{}"
+    body = event.get("body") or ""
     try:
-        return parse_json(base64.b64decode(body, validate=True) if event.get("isBase64Encoded") is True else body)
+        text = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") is True else body
+        return parse_json(text or "{}")
     except (ValueError, TypeError, binascii.Error):
         raise InvalidRequest("the body isn't JSON", remedy="send a JSON object; {} is one") from None
 
@@ -72,7 +73,7 @@ def answered(event: Mapping[str, Any], vend: Callable[[], Mapping[str, Any]]) ->
     except InvalidRequest as error:
         return _error(400, "invalid_request", str(error), code=error.code)
     except LoginThrottled as error:
-        return _later(429, error, _THROTTLED_SECONDS)
+        return _later(429, error, int(THROTTLED_SECONDS))
     except KeyPairError as error:
         if error.retryable:
             return _later(503, error, _UNAVAILABLE_SECONDS)

@@ -57,7 +57,7 @@ class _Wait:
     @property
     def way_back(self) -> str:
         """How to give the rotation up without leaving the app with a certificate that no label leads to."""
-        label = f"take {PENDING} off version {self.request.version_id} (update-secret-version-stage)"
+        label = f"run `make resume SECRET={self.request.secret_id} ARGS=--give-up`"
         if self.current.certificate is None or not self.pending.same_app(self.current):
             return label
         return f"put the certificate of AWSCURRENT ({self.current.certificate.fingerprint}) back first, then {label}"
@@ -86,11 +86,14 @@ class ByHand:
         try:
             self._wait(self._brief, pending, deadline)
         except Unsettled as unsettled:
+            _refuse_moved(secret, unsettled)
             current = secret.current()
             secret.refuse_changed_settings(pending, current)
             # Before anybody is told, and again with each delivery, for the upload may come at any time from now on. Who
             # uploads later than its token lives depends on logins, for which the vendor has both keys.
             self._bridge.leave_before_change(secret, current, pending, deadline)
+            # Nobody may be asked to upload a certificate to whose key no label leads any more.
+            _refuse_moved(secret, unsettled)
             self._ask(request, secret, pending)
             wait = _Wait(pending, current, self._in_use(pending, current, deadline), request)
             raise _not_uploaded(wait, asked=UPLOAD_REQUESTED in secret.labels) from unsettled.last
@@ -101,10 +104,7 @@ class ByHand:
         try:
             return self._wait(self._rule, pending, deadline)
         except Unsettled as unsettled:
-            secret.look_again()
-            moved = secret.moved_meanwhile()
-            if moved is not None:
-                raise moved from unsettled.last
+            _refuse_moved(secret, unsettled)
             current = secret.current()
             wait = _Wait(pending, current, self._in_use(pending, current, deadline), request)
             raise _not_honoured(wait, unsettled.last) from unsettled.last
@@ -144,6 +144,14 @@ class ByHand:
             logger.info("the current key couldn't be tried", extra={"reason": error.what})
             return _InUse.UNKNOWN
         return _InUse.LOGS_IN
+
+
+def _refuse_moved(secret: RotatingSecret, unsettled: Unsettled) -> None:
+    """Stop where the rotation ended while this delivery waited. Raises NotPending."""
+    secret.look_again()
+    moved = secret.moved_meanwhile()
+    if moved is not None:
+        raise moved from unsettled.last
 
 
 def _not_uploaded(wait: _Wait, *, asked: bool) -> NotSettled:

@@ -132,7 +132,11 @@ class KeyMonitor:
                 "rotation of the secret is off, so nothing replaces the key",
                 remedy="turn it on again (RotateSecret, or deploy the stack anew)",
             )
-        interval = longest_interval(secret.history.rules)
+        rules = secret.history.rules
+        interval = longest_interval(rules)
+        if interval is None and rules.expression is not None and rules.last is None:
+            # A cron expression tells its interval by the dates of two rotations, and there was none yet.
+            return
         if interval is None:
             raise InvalidSecret(
                 "the schedule of the secret tells no interval", remedy="set a rate(...) or cron(...) schedule"

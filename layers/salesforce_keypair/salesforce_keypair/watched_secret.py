@@ -6,7 +6,7 @@ from salesforce_keypair.credential import Credential, certificate_in
 from salesforce_keypair.errors import HostNotAllowed, InvalidSecret
 from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.seams import Parse, SecretHistory
-from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, History
+from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, UPLOAD_REQUESTED, History
 
 # An edit of the document makes a version, a rotation another: what is further back than this is no standby in use.
 LOOKS_BACK = 10
@@ -79,7 +79,8 @@ class WatchedSecret:
     def _newest_first(self) -> list[str]:
         """The versions that are or were current: not those of rotations that haven't ended or came to nothing."""
         created, state = self.history.created, self.history.state
-        kept = [version for version in created if not state.labels_of(version) & {PENDING, ROLLED_BACK}]
+        unused = {PENDING, ROLLED_BACK, UPLOAD_REQUESTED}
+        kept = [version for version in created if not state.labels_of(version) & unused]
         return sorted(kept, key=lambda version: created[version], reverse=True)
 
     def _certificate_of(self, version_id: str) -> Certificate | None:

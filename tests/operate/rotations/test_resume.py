@@ -10,7 +10,7 @@ from salesforce_keypair.errors import InvalidRequest, RotationError, SecretUnava
 from tests.operate.rotations.support import Deliveries, Engineer
 from tests.sandbox.aws import Refuse, RotationPolicy
 from tests.sandbox.world import Timing, World
-from tests.scenarios.support import CREATE, FINISH, SET, TEST, Stage
+from tests.scenarios.support import CREATE, FINISH, SET, STEPS, TEST, Stage
 
 REFUSED = Refuse("InvalidRequestException", message="A previous rotation isn't complete.")
 
@@ -64,6 +64,41 @@ def test_one_that_is_given_up_leaves_its_key_to_callers_and_the_next_rotation_po
     with pytest.raises(RotationError):
         stage.deliver(request, CREATE)
     stage.rotate()
+
+
+def test_giving_up_another_one_doesnt_take_the_label_off_the_only_key_that_logs_in(
+    stage: Stage, engineer: Engineer
+) -> None:
+    first = stage.begin()
+    stage.deliver(first, CREATE, SET)
+    engineer.rotations().give_up(engineer.look())
+    second = stage.begin()
+    stage.deliver(second, CREATE)
+    labels = stage.labels()
+
+    with pytest.raises(InvalidRequest, match="the only version whose key logs in"):
+        engineer.rotations().give_up(engineer.look())
+
+    assert stage.labels() == labels
+    # What it says helps: that one goes on.
+    stage.deliver(second, *STEPS)
+
+
+@pytest.mark.parametrize("steps", [STEPS, (CREATE, SET)], ids=["it succeeded", "its key came"])
+def test_what_happened_while_somebody_was_asked_is_heeded(
+    stage: Stage, engineer: Engineer, steps: tuple[str, ...]
+) -> None:
+    request = stage.begin()
+    looked = engineer.look()
+    stage.deliver(request, *steps)
+
+    if steps == STEPS:
+        with pytest.raises(InvalidRequest, match="has ended meanwhile"):
+            engineer.rotations().give_up(looked)
+        assert "ROLLEDBACK" not in stage.labels()
+    else:
+        engineer.rotations().give_up(looked)
+        assert stage.labels()["ROLLEDBACK"] == request.version_id
 
 
 def test_giving_up_twice_or_killed_in_between_ends_the_same(stage: Stage, engineer: Engineer) -> None:

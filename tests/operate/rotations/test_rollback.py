@@ -8,6 +8,7 @@ from operate.rotating.rolling_back import Target, next_rotation
 from salesforce_keypair.errors import ForeignCertificate, InvalidRequest, InvalidSecret, NotSettled
 from tests.integration.org_client import key_pair
 from tests.operate.rotations.support import Engineer
+from tests.sandbox.org import Kind, Refusal, faults
 from tests.sandbox.org.spreading import BothUntil, FlappingUntil, NeitherUntil, Never, OldUntil, Spreading
 from tests.scenarios import wire as wires
 from tests.scenarios.promises import Promises
@@ -255,3 +256,30 @@ def _prove_current(stage: Stage) -> None:
     rotations = Engineer(stage).rotations()
     credential = rotations.look().current()[1]
     rotations.workplace.login.prove(credential, deadline=rotations.workplace.within(30))
+
+
+def test_a_rotation_that_ended_while_somebody_was_asked_stops_it_before_the_app_changes(
+    stage: Stage, engineer: Engineer
+) -> None:
+    target = Target.of(engineer.look())
+    stage.rotate()
+    labels, fingerprint = stage.labels(), stage.world.app.fingerprint
+    rotations = engineer.rotations()
+
+    with pytest.raises(InvalidRequest, match="moved meanwhile"):
+        rotations.rolling_back().roll_back(target, rotations.workplace.within(rotations.rollback_seconds))
+
+    assert (stage.labels(), stage.world.app.fingerprint) == (labels, fingerprint)
+
+
+def test_where_this_address_may_not_log_in_the_certificate_goes_back(stage: Stage, engineer: Engineer) -> None:
+    labels, fingerprint = stage.labels(), stage.world.app.fingerprint
+    refusal = faults.oauth_error(Refusal("invalid_grant", "ip restricted"))
+    by_assertion = lambda request: b"assertion=" in request.body  # noqa: E731 - the admin logs in otherwise
+    stage.world.org.faults.add(refusal, Kind.TOKEN, times=None, where=by_assertion)
+
+    with pytest.raises(NotSettled, match="the certificate of AWSCURRENT is back in the app"):
+        engineer.roll_back()
+    stage.world.org.faults.clear()
+
+    assert (stage.labels(), stage.world.app.fingerprint) == (labels, fingerprint)
