@@ -82,7 +82,7 @@ test: $(READY) ## run the tests; all of them with coverage, or ARGS="tests/unit 
 cuts: $(READY) ## let one trouble befall every remote call of a rotation, and see each promise hold
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal -m cuts
 
-prove: $(READY) ## try to break every promise in every way that is known (takes up to 20 minutes)
+prove: $(READY) ## try to break every promise in every way that is known (takes some tens of minutes)
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile prove -m "cuts or exhaustive or sampled"
 
 mutate: $(MUTMUT_READY) ## change the code in small ways and see the tests notice (takes an hour; ARGS="vending fetching")
