@@ -143,7 +143,7 @@ class World:
                 LocalAws(self._policy, host=place.host, port=place.aws_port, served=self._served, now=self._now)
             )
             if not self._served:
-                self._stack.enter_context(answered_here(self.org, self.aws))
+                self._stack.enter_context(answered_here(self.aws, self.org))
             self._set_up_org()
             self._create_secrets()
             self.topic_arn = self.aws.topics.create(TOPIC)

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import parse_qs, unquote_plus
 
@@ -90,33 +90,42 @@ def know_token(searcher: Searcher, token: str) -> None:
     searcher.know("access token", token, content.hex(), utf_16, *encoded, *urlsafe)
 
 
-def readings(held: object) -> Iterator[str]:
-    """All that a row, a request or whatever else holds, as text; bytes in each way in which somebody may read them."""
-    match held:
-        case str():
-            yield held
-            try:
-                yield from readings(base64.b64decode(held, validate=True))
-            except ValueError:
-                return
-        case bytes():
-            yield held.decode("latin-1")
-            yield held.hex()
-            yield base64.b64encode(held).decode()
-        case Mapping():
-            for name, value in held.items():
-                yield from readings(name)
-                yield from readings(value)
-        case list() | tuple() | set() | frozenset():
-            for value in held:
-                yield from readings(value)
-        case _:
-            yield repr(held)
+def readings(held: object) -> str:
+    """All that a row, a request or whatever else holds, as one text: a line for each way in which it may be read.
+
+    A stack instead of a function that calls itself, and a text instead of many: it is done for each of many thousand
+    worlds.
+    """
+    read: list[str] = []
+    left = [held]
+    while left:
+        match left.pop():
+            case str() as text:
+                read.append(text)
+                if len(text) >= PIECE and (content := _decoded(text)):
+                    left.append(content)
+            case bytes() as content:
+                read += [content.decode("latin-1"), content.hex(), base64.b64encode(content).decode()]
+            case list() | tuple() | set() | frozenset() as several:
+                left += several
+            case dict() as members:
+                left += members.keys()
+                left += members.values()
+            case other:
+                read.append(repr(other))
+    return "\n".join(read)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
 
 
 def found_in(searcher: Searcher, *held: object) -> set[str]:
     """The kinds of secrets of which rows or requests hold a piece, however it is written down."""
-    return {kind for text in readings(held) for kind in searcher.find(text)}
+    return searcher.find(readings(held))
 
 
 def know_assertion(searcher: Searcher, assertion: str) -> None:

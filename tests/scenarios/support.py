@@ -44,6 +44,9 @@ EVENT_OF = {
 }
 # The template's time-out, less what the handler keeps for itself.
 LAMBDA_SECONDS = 899.0
+# Twelve minutes of refusals, asked about as often as in production, are 72 logins: most of a test's time.
+SELDOM = {"SETTLED_INTERVAL_SECONDS": "30"}
+AS_OFTEN_AS_IN_PRODUCTION = {"SETTLED_INTERVAL_SECONDS": "10"}
 # So that a step that waits makes few calls.
 SHORT_WAIT = {"SETTLING_SECONDS": "12", "SETTLED_LOGINS": "2", "SETTLED_INTERVAL_SECONDS": "3"}
 # Which calls in the log are the rotation's.
@@ -109,7 +112,7 @@ def document_of(pair: Pair) -> dict[str, str]:
 class Stage:
     """A context manager: the world before the first rotation, and the rotation function's inside, ready to be called.
 
-    Times are those of production: what waits, waits on the stage's own clock. Without `bridge` the rotation isn't told
+    Times are those of production, but for SELDOM: what waits, waits on the stage's own clock. Without `bridge` the rotation isn't told
     of the table; with `notices` it is told of a topic. Only one that is `served` listens on sockets, for time-outs and
     functions in processes of their own.
     """
@@ -169,6 +172,7 @@ class Stage:
             "EXTRA_SALESFORCE_HOSTS": self.world.org.url.removeprefix("http://"),
             **({"TOKEN_TABLE": TOKEN_TABLE} if self._shared_tokens else {}),
             **({"NOTIFICATION_TOPIC_ARN": self.world.topic_arn} if self._notices else {}),
+            **SELDOM,
             **self._environment,
         }
         for name, value in self.variables.items():
@@ -181,8 +185,9 @@ class Stage:
         patch.setattr(botocore.endpoint, "time", self.clock)
         share_keys(patch)
 
-    def restart(self) -> None:
-        """A new execution environment: nothing that was in memory is left."""
+    def restart(self, **variables: str) -> None:
+        """A new execution environment, in which variables may differ: nothing that was in memory is left."""
+        self.variables |= variables
         variables = self.variables if self._bridge else self.variables | {"TOKEN_TABLE": ""}
         settings = Settings.from_environment(variables, serves_secrets=False)
         self.rotation = build_rotation(settings, self.clock, table_failed=lambda: None)

@@ -13,7 +13,7 @@ from tests.sandbox.aws import DropConnection, Garble, Refuse, RotationRequest
 from tests.sandbox.org import Kind
 from tests.sandbox.org.spreading import FlappingUntil, NeitherUntil, Never, OldUntil
 from tests.scenarios.promises import Promises, assert_tells_what_to_do
-from tests.scenarios.support import CREATE, FINISH, SET, STEPS, TEST, Stage
+from tests.scenarios.support import AS_OFTEN_AS_IN_PRODUCTION, CREATE, FINISH, SET, STEPS, TEST, Stage
 from tests.scenarios.vendors import Vendor
 from tests.scenarios.wire import Stopped
 
@@ -280,6 +280,7 @@ def test_a_server_that_doesnt_know_of_the_upload_yet_isnt_believed_alone(stage: 
 
 
 def test_no_delivery_waits_for_minutes_for_an_upload(stage: Stage) -> None:
+    stage.restart(**AS_OFTEN_AS_IN_PRODUCTION)
     before = stage.clock.now
 
     asked(stage)

@@ -10,7 +10,7 @@ from tests.sandbox.aws import Act
 from tests.sandbox.org import CertificateEncoding, Kind
 from tests.sandbox.org.spreading import AtOnce, BackOnce, BothUntil, FlappingUntil, NeitherUntil, OldUntil, Spreading
 from tests.scenarios.promises import Promises, has_logged_in
-from tests.scenarios.support import CREATE, FINISH, SET, STEPS, TEST, Stage, document_of
+from tests.scenarios.support import AS_OFTEN_AS_IN_PRODUCTION, CREATE, FINISH, SET, STEPS, TEST, Stage, document_of
 
 
 def assert_rotated(stage: Stage, version_id: str) -> None:
@@ -240,6 +240,7 @@ def test_a_certificate_that_spreads_within_ten_minutes_is_waited_for(
     if not first:
         stage.install_key()
     stage.world.app.spreading = spreading
+    stage.restart(**AS_OFTEN_AS_IN_PRODUCTION)
     promises = Promises(stage)
     request = stage.begin()
 
@@ -256,6 +257,7 @@ def test_a_certificate_that_spreads_within_ten_minutes_is_waited_for(
 
 
 def test_settled_means_several_logins_in_a_row_over_connections_of_their_own(running: Stage) -> None:
+    running.restart(**AS_OFTEN_AS_IN_PRODUCTION)
     request = running.begin()
     running.deliver(request, CREATE, SET)
     running.world.org.log.clear()
@@ -271,6 +273,7 @@ def test_settled_means_several_logins_in_a_row_over_connections_of_their_own(run
 
 
 def test_a_refusal_in_between_starts_the_count_of_logins_again(running: Stage) -> None:
+    running.restart(**AS_OFTEN_AS_IN_PRODUCTION)
     running.world.app.spreading = BackOnce(15, 30)
     request = running.begin()
     running.deliver(request, CREATE, SET)

@@ -19,7 +19,17 @@ from tests.sandbox.org.refusals import INVALID_ASSERTION
 from tests.sandbox.org.spreading import AtOnce, Never
 from tests.scenarios.promises import Promises, apps_but_certificates, assert_tells_what_to_do
 from tests.scenarios.spreading import HonoursOnly
-from tests.scenarios.support import CREATE, FINISH, LAMBDA_SECONDS, ROTATION, SET, STEPS, TEST, Stage
+from tests.scenarios.support import (
+    AS_OFTEN_AS_IN_PRODUCTION,
+    CREATE,
+    FINISH,
+    LAMBDA_SECONDS,
+    ROTATION,
+    SET,
+    STEPS,
+    TEST,
+    Stage,
+)
 
 
 @pytest.fixture
@@ -61,6 +71,7 @@ def test_the_old_certificate_is_put_back(unheeded: Stage, encoding: CertificateE
 
 
 def test_a_put_back_comes_after_all_the_time_that_settling_may_take_and_no_later(unheeded: Stage) -> None:
+    unheeded.restart(**AS_OFTEN_AS_IN_PRODUCTION)
     request = installed(unheeded)
     started = unheeded.clock.monotonic()
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.org_client import key_pair
 from tests.sandbox.aws import LocalAws
+from tests.sandbox.in_process import answered_here
 from tests.sandbox.org import DeployPace, EmulatedOrg, OrgClock
 from tests.unit.sharing import Office, Table
 from tests.unit.support import Billing, FakeClock
@@ -35,7 +36,7 @@ def billing(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Billi
 @pytest.fixture(scope="session")
 def dynamodb() -> Iterator[LocalAws]:
     """A local AWS whose tables many tests share, for loading DynamoDB's emulation takes its time."""
-    with LocalAws() as aws:
+    with LocalAws(served=False) as aws:
         yield aws
 
 
@@ -44,7 +45,8 @@ def table(dynamodb: LocalAws, clock: FakeClock, monkeypatch: pytest.MonkeyPatch)
     """An empty table of this test alone."""
     # The SDK's pauses between two tries.
     monkeypatch.setattr(botocore.endpoint, "time", FakeClock())
-    yield Table(dynamodb, clock).create()
+    with answered_here(dynamodb):
+        yield Table(dynamodb, clock).create()
     dynamodb.faults.clear()
 
 
