@@ -12,6 +12,7 @@ ARCH ?= arm64
 # More than there are processors, for most of what the tests do is wait.
 WORKERS ?= 4
 ARGS ?=
+ALL ?=
 EVENT ?= events/vend-default.json
 
 TOOLS := .tools
@@ -76,8 +77,11 @@ bench: $(READY) ## measure what a token costs, beside what it would cost otherwi
 	@"$(MAKE)" --no-print-directory local-build
 	@$(PYTHON) -m tests.sandbox.bench $(ARGS)
 
-test: $(READY) ## run the tests; all of them with coverage, or ARGS="tests/unit -k name" alone
-	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),-m "not exhaustive and not cuts" --cov --cov-fail-under=95)
+QUICK_TESTS := -m "not exhaustive and not cuts and not slow"
+ALL_TESTS := -m "not exhaustive and not cuts" --cov --cov-fail-under=95
+
+test: $(READY) ## run the quick tests; with ALL=yes all but those of prove, and coverage; or ARGS="tests/unit -k name"
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),$(if $(ALL),$(ALL_TESTS),$(QUICK_TESTS)))
 
 cuts: $(READY) ## let one trouble befall every remote call of a rotation, and see each promise hold
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal -m cuts

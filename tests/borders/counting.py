@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 WHOLE = "prove"
 # One of so many in `make test`.
-SAMPLE = 50
+SAMPLE = 100
 _MARKS = (
     pytest.mark.sampled,
     pytest.mark.timeout(900),

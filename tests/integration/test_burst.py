@@ -17,7 +17,7 @@ LOGIN_SECONDS = 1.0
     ("played", "logins", "tokens"),
     [
         pytest.param(Round.SHARED, 1, 1, marks=pytest.mark.exhaustive),
-        (Round.KILLED, 2, 1),
+        pytest.param(Round.KILLED, 2, 1, marks=pytest.mark.slow),
         pytest.param(Round.ALONE, ENVIRONMENTS, ENVIRONMENTS, marks=pytest.mark.exhaustive),
     ],
 )
@@ -56,6 +56,7 @@ def test_waits_are_told_by_the_share_of_the_callers_who_had_an_answer() -> None:
     assert (one.waited(0.5), one.waited(0.95), one.waited(1.0)) == (50, 95, 100)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_ends_with_success() -> None:
     options = ["--environments", "2", "--login-seconds", "0", "--round", "no table"]
     done = subprocess.run(

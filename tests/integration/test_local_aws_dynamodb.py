@@ -161,6 +161,7 @@ def hasty_threads() -> Iterator[None]:
     sys.setswitchinterval(usual)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty_threads")
 def test_of_many_who_write_at_once_under_a_condition_one_succeeds(aws: LocalAws, client: "DynamoDBClient") -> None:
     clients = [aws.client("dynamodb", config=PLAIN) for _ in range(8)]

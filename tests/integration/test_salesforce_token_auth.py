@@ -126,6 +126,7 @@ def test_a_repeated_call_that_is_refused_too_is_left_so(scene: Scene) -> None:
     assert scene.asked == [ORDINARY, FORCED]
 
 
+@pytest.mark.slow
 def test_an_org_that_refuses_every_token_is_no_login_a_call(scene: Scene) -> None:
     scene.org.faults.add(REFUSED, Kind.LIVENESS, times=None)
 
@@ -170,6 +171,7 @@ def test_where_no_new_token_is_to_be_had_the_call_says_why(scene: Scene) -> None
     assert raised.value.code == "LoginRefused"
 
 
+@pytest.mark.slow
 def test_many_callers_with_a_killed_session_are_one_new_token(scene: Scene) -> None:
     scene.call()
     scene.org.sessions.kill_all()
@@ -213,6 +215,7 @@ def half_read(kind: type[io.BytesIO]) -> io.BytesIO:
     return body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [lambda: b"body", lambda: "body", lambda: bytearray(b"body"), lambda: half_read(io.BytesIO)],
@@ -238,6 +241,7 @@ def test_a_file_on_disk_is_sent_again(scene: Scene, tmp_path: Path) -> None:
     assert [call.body for call in scene.calls] == [b"body", b"body"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [lambda: iter([b"bo", b"dy"]), lambda: half_read(Unseekable), lambda: half_read(SeeksInVain)],

@@ -103,6 +103,7 @@ def test_a_vend_before_the_first_rotation_fails_with_the_functions_own_words(run
     assert err.startswith("InvalidSecret: ")
 
 
+@pytest.mark.slow
 def test_the_four_steps_rotate_and_then_a_token_is_vended(run: Run, sandbox: RunningSandbox) -> None:
     opened = sandbox.open_rotation()["ClientRequestToken"]
 
@@ -137,6 +138,7 @@ def test_options_that_are_not_ours_are_sams(desk: Desk, run: Run) -> None:
     assert arguments[-1] == "--skip-pull-image"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox", "run")
 def test_sam_takes_the_place_of_the_process_that_starts_it_to_stay(desk: Desk) -> None:
     command = [sys.executable, "-m", "tests.sandbox.sam_local", *desk.arguments("lambda", "--port", "3002")]
@@ -208,6 +210,7 @@ def test_a_build_that_is_older_than_the_sources_is_not_used(tmp_path: Path) -> N
         local_build(folder)
 
 
+@pytest.mark.slow
 def test_a_build_for_another_processor_is_not_used(tmp_path: Path) -> None:
     folder = fake_build(tmp_path)
     template = folder / "template.yaml"

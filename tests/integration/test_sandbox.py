@@ -61,6 +61,7 @@ def test_an_opened_rotation_is_taken_up_again_until_it_is_finished(sandbox: Runn
     assert sandbox.open_rotation() == opened
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly_and_takes_its_files_away(tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "state"
@@ -76,6 +77,7 @@ def test_a_signal_ends_it_cleanly_and_takes_its_files_away(tmp_path: Path, numbe
     assert "Traceback" not in printed
 
 
+@pytest.mark.slow
 def test_with_shared_tokens_there_is_a_table_and_both_functions_know_it(
     tmp_path: Path, sandbox: RunningSandbox
 ) -> None:
@@ -194,6 +196,7 @@ def test_where_no_engine_answers_the_error_says_what_to_do(host: str) -> None:
         find_engine({"DOCKER_HOST": host})
 
 
+@pytest.mark.slow
 def test_for_an_engine_in_a_machine_of_its_own_it_goes_by_the_name_for_that(tmp_path: Path) -> None:
     with (
         container_engine(tmp_path / "engine.sock", engine_with_bridge("192.0.2.1")) as environ,

@@ -76,9 +76,9 @@ def test_what_is_broken_is_named(broken: Seen, named: str) -> None:
 @pytest.mark.parametrize(
     ("vendor", "bridge"),
     [
-        (Vendor.ENDING, True),
+        pytest.param(Vendor.ENDING, True, marks=pytest.mark.slow),
         pytest.param(Vendor.COLD, True, marks=pytest.mark.exhaustive),
-        (Vendor.ENDING, False),
+        pytest.param(Vendor.ENDING, False, marks=pytest.mark.slow),
     ],
 )
 def test_callers_without_a_token_are_served_by_the_bridge_and_fail_without_it(vendor: Vendor, *, bridge: bool) -> None:
@@ -129,6 +129,7 @@ def test_forced_callers_make_a_warm_vendor_log_in(world: World) -> None:
     assert cold == 0
 
 
+@pytest.mark.slow
 def test_each_vend_of_a_cold_caller_is_a_login_of_a_new_environment(world: World) -> None:
     vends, logins, cold = ask(world, Vendor.COLD)
     assert logins == cold == vends

@@ -44,6 +44,7 @@ def test_many_calls_are_one_vend_and_a_killed_session_one_more(world: World) -> 
     assert len(world.vendor.results) == 2
 
 
+@pytest.mark.slow
 def test_a_vendor_that_fails_is_a_failure_of_the_caller(world: World) -> None:
     world.user.frozen = True
 
@@ -54,6 +55,7 @@ def test_a_vendor_that_fails_is_a_failure_of_the_caller(world: World) -> None:
     assert workload.tally.tokens == 0
 
 
+@pytest.mark.slow
 def test_an_org_that_refuses_what_was_vended_is_one_too(world: World) -> None:
     world.user.api_enabled = False
 

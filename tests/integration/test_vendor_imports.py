@@ -159,6 +159,7 @@ def sharing() -> Imported:
     return import_vendor(TOKEN_TABLE="tokens")
 
 
+@pytest.mark.slow
 def test_it_imports_no_further_package(alone: Imported, sharing: Imported) -> None:
     assert alone.packages() - PACKAGES == set()
     assert sharing.packages() - PACKAGES == set()

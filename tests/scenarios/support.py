@@ -112,9 +112,9 @@ def document_of(pair: Pair) -> dict[str, str]:
 class Stage:
     """A context manager: the world before the first rotation, and the rotation function's inside, ready to be called.
 
-    Times are those of production, but for SELDOM: what waits, waits on the stage's own clock. Without `bridge` the rotation isn't told
-    of the table; with `notices` it is told of a topic. Only one that is `served` listens on sockets, for time-outs and
-    functions in processes of their own.
+    Times are those of production, but for SELDOM: what waits, waits on the stage's own clock. Without `bridge` the
+    rotation isn't told of the table; with `notices` it is told of a topic. Only one that is `served` listens on
+    sockets, for time-outs and functions in processes of their own.
     """
 
     world: World

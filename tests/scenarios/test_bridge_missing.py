@@ -61,7 +61,7 @@ def calls_between_the_deploys() -> dict[int, str]:
     return of_the_bridge
 
 
-@pytest.mark.parametrize("trouble", ["killed before", "killed after"])
+@pytest.mark.parametrize("trouble", [pytest.param("killed before", marks=pytest.mark.slow), "killed after"])
 def test_killed_while_it_is_left_the_next_delivery_leaves_it(trouble: str) -> None:
     for number in calls_between_the_deploys():
         with Stage(shared_tokens=True) as stage:
@@ -97,7 +97,7 @@ def test_without_a_table_the_rotation_goes_on_and_says_so(caplog: pytest.LogCapt
     assert "TOKEN_TABLE" in says_why(caplog)
 
 
-@pytest.mark.parametrize("trouble", ["server error", "silence after"])
+@pytest.mark.parametrize("trouble", ["server error", pytest.param("silence after", marks=pytest.mark.slow)])
 def test_where_aws_fails_it_meanwhile_the_rotation_goes_on_and_says_so(
     trouble: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -30,7 +30,7 @@ BORNE = ("server error", "reset before", "reset after")
 # By how many calls the second of two cuts comes after the first, at most: past a whole delivery.
 FURTHER = 45
 PAIRS, PAIRS_AT_ONCE = 500, 20
-SAMPLE = 6
+SAMPLE = 2
 
 Count = Callable[[str, int], None]
 

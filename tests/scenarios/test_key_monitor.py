@@ -232,6 +232,7 @@ def test_nothing_secret_is_printed_whatever_is_wrong(stage: Stage) -> None:
     assert searcher.find(kept) == set()
 
 
+@pytest.mark.slow
 def test_the_deployed_monitor_asks_the_deployed_vendor() -> None:
     said: list[str] = []
     with World() as world:

@@ -25,6 +25,7 @@ from tests.scenarios.support import Stage, document_of, event
 LOGGER = logging.getLogger("salesforce_keypair")
 
 
+@pytest.mark.slow
 def test_nothing_secret_is_printed_whatever_happens_and_however_loud_the_loggers_are() -> None:
     policy = RotationPolicy(repeats=1, pause_seconds=0.05, hand_out_tokens=True)
     with World(timing=Timing(settling=1.5), rotation_policy=policy, shared_tokens=True) as world:

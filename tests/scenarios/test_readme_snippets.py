@@ -97,6 +97,7 @@ def test_a_query_is_answered_also_after_its_session_was_killed(place: Place, tmp
     assert f'"claimed_caller":"{caller.name}"' in place.vendor.output().replace(": ", ":")
 
 
+@pytest.mark.slow
 def test_the_token_and_the_reason_for_none_are_told(place: Place, tmp_path: Path) -> None:
     caller = place.caller(tmp_path, ERRORS)
 
@@ -150,6 +151,7 @@ def test_the_state_machine_is_one() -> None:
     assert findings(machine) != []
 
 
+@pytest.mark.slow
 def test_the_function_with_the_layer_can_be_deployed() -> None:
     (resource,) = snippets("yaml", using="SalesforceTokenLayerArn")
     for output, arn in {

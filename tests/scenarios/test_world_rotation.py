@@ -59,6 +59,7 @@ def test_the_events_of_the_files_rotate_and_vend(world: World) -> None:
     assert {result.value["key_version"] for result in requests} == {request.version_id}
 
 
+@pytest.mark.slow
 def test_a_certificate_that_is_never_honoured_is_put_back_and_the_key_that_was_goes_on() -> None:
     with World(timing=Timing(settling=1.0)) as world:
         world.turn_rotation_on()

@@ -12,6 +12,7 @@ def rotated(world: World) -> None:
     world.org.log.clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shared_tokens", "logins"), [(True, 1), (False, 3)])
 def test_with_a_table_one_login_serves_every_environment(*, shared_tokens: bool, logins: int) -> None:
     with World(timing=Timing(settled_logins=1), shared_tokens=shared_tokens) as world:

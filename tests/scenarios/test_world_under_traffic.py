@@ -16,7 +16,11 @@ from tests.scenarios.support import event
 CALLERS = 2
 PAUSE_SECONDS = 0.03
 # Each of them leaves some labelled key honoured at every moment.
-SPREADINGS = [AtOnce(), OldUntil(1.0), BothUntil(1.0), FlappingUntil(1.5), BackOnce(0.25, 1.0)]
+SPREADINGS = [
+    OldUntil(1.0),
+    *(pytest.param(each, marks=pytest.mark.slow) for each in (AtOnce(), BothUntil(1.0), FlappingUntil(1.5))),
+    pytest.param(BackOnce(0.25, 1.0), marks=pytest.mark.slow),
+]
 
 
 @contextmanager
@@ -86,6 +90,7 @@ def test_a_burst_on_a_warm_function_asks_neither_aws_nor_salesforce(world: World
     assert not any(reply.cold for reply in replies)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minutes", [10, -10])
 def test_an_org_whose_clock_is_ten_minutes_off_is_rotated_and_vended_from(minutes: int) -> None:
     with World(clock=OrgClock(minutes * 60)) as world:

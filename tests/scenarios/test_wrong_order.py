@@ -32,7 +32,7 @@ from tests.scenarios.watching_disorder import play
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.no_cover]
 
 SEQUENCES, AT_ONCE = 10_000, 125
-SAMPLE_SHARDS, SAMPLE_AT_ONCE = 4, 30
+SAMPLE_SHARDS, SAMPLE_AT_ONCE = 2, 12
 
 SET_UPS = {set_up.name: set_up for set_up in MAIN}
 STEP = st.sampled_from(STEPS)

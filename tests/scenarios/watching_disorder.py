@@ -4,8 +4,9 @@ What a person breaks the product can't hold: whoever takes the label off the ver
 puts a foreign certificate in, breaks promise 1 until the app holds a labelled version's certificate again. Till then a
 delivery must make nothing worse (a foreign certificate stays), and end well or in a named error. The others hold
 always: no delivery makes an unproved key current, no material and nothing else in the app changes, nothing leaks. And
-from wherever a sequence led to, rotations succeed again: at once where nobody meddled, and otherwise once a person has
-stored a key pair, put its certificate into the app and given the pending version up.
+from wherever a sequence led to, rotations succeed again: the last one that was begun or one after it where nobody
+meddled, and otherwise another, once a person has stored a key pair, put its certificate into the app and given the
+pending version up.
 """
 
 from collections.abc import Mapping, Sequence

@@ -120,6 +120,7 @@ def world() -> Iterator[World]:
         yield world
 
 
+@pytest.mark.slow
 def test_the_steps_that_the_command_delivers_itself_tell_why_they_fail_and_then_succeed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield world
 
 
+@pytest.mark.slow
 def test_from_the_first_rotation_to_the_night_of_the_leak(world: World) -> None:
     run = CliRunner().invoke
 
