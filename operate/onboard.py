@@ -58,7 +58,7 @@ def onboard(
         typer.Option(help="Certificate to the key; left out, the app must show it.", exists=True, dir_okay=False),
     ] = None,
     replace_foreign_certificate: Annotated[
-        bool, typer.Option("--replace-foreign-certificate", help="Let the first rotation replace one that isn't ours.")
+        bool, typer.Option("--replace-foreign-certificate", help="Let the next rotation replace one that isn't ours.")
     ] = False,
     create: Annotated[bool, typer.Option("--create", help="Make the secret if there is none.")] = False,
     package: Annotated[

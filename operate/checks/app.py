@@ -126,7 +126,8 @@ def foreign(installed: Installed) -> Finding:
         f"the app holds a certificate that no version of the secret knows ({found})",
         cause="somebody else uses this app, or replaced its certificate by hand",
         remedy="find out who put it there (Setup Audit Trail); give them an app of their own, or, if nobody needs it, "
-        "set replaceForeignCertificate to true in the secret and start a rotation",
+        "set replaceForeignCertificate to true in the secret (make onboard with --replace-foreign-certificate) and "
+        "start a rotation",
         error=ForeignCertificate.code,
     )
 

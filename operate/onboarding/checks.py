@@ -258,20 +258,20 @@ def _read(app: AppCertificate) -> tuple[Settings | None, Installed]:
 def _foreign(credential: Credential, certificate: Certificate | None) -> Finding:
     found = "one that can't be read" if certificate is None else certificate.fingerprint[:16]
     what = f"{credential.app_name} holds a certificate that no version of this secret knows ({found})"
+    if credential.replace_foreign_certificate:
+        return Finding(
+            Level.WARNING,
+            f"{what}; the next rotation replaces it",
+            remedy="who logs in with the key to it is locked out then: see that nobody does",
+        )
     if credential.private_key is not None:
         return Finding(
             Level.FAILED,
             f"{what}, so the private key can't log in through this app",
             remedy=(
-                "give the key to the app's certificate; or leave --private-key out and let the first rotation replace "
+                "give the key to the app's certificate; or leave --private-key out and let the next rotation replace "
                 "the certificate (--replace-foreign-certificate)"
             ),
-        )
-    if credential.replace_foreign_certificate:
-        return Finding(
-            Level.WARNING,
-            f"{what}; the first rotation replaces it",
-            remedy="who logs in with the key to it is locked out then: see that nobody does",
         )
     return Finding(
         Level.FAILED,

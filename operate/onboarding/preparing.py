@@ -48,11 +48,13 @@ def prepare(
         _refuse_another_key(credential, imported)
         imported = None
     checks = Checks(place, found.certificates, say)
+    # A key that is in use stays so. One that comes in, or is to log in elsewhere, must do that first.
+    may_replace = imported is None and (credential.private_key is None or not proposal.changes)
     checks.run(
         replace(
             credential,
             private_key=credential.private_key if imported is None else imported.key,
-            replace_foreign_certificate=replace_foreign or credential.replace_foreign_certificate,
+            replace_foreign_certificate=may_replace and (replace_foreign or credential.replace_foreign_certificate),
         )
     )
     after = dict(proposal.after)
@@ -60,7 +62,7 @@ def prepare(
         after["replaceForeignCertificate"] = True
     if imported is not None and not checks.failed:
         after |= _members_of(imported, checks)
-    if not checks.failed and "privateKey" in after:
+    if not checks.failed and not checks.foreign and "privateKey" in after:
         checks.prove(place.parse(json.dumps(after)))
     return replace(proposal, after=after), checks
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +133,46 @@ def test_a_foreign_certificate_is_replaced_once_where_that_is_said(desk: Desk) -
     assert desk.document["replaceForeignCertificate"] is True
     desk.stage.rotate()
     assert "Nothing changes" in desk.done("--replace-foreign-certificate")
+
+
+def test_a_foreign_certificate_that_came_later_is_replaced_too_and_locks_nobody_in(desk: Desk) -> None:
+    desk.done()
+    desk.stage.rotate()
+    _foreign_certificate(desk)
+    refused = desk.onboard("--yes")
+    said = desk.done("--replace-foreign-certificate")
+    desk.stage.rotate()
+
+    assert refused.exit_code == 1
+    assert "let the next rotation replace the certificate (--replace-foreign-certificate)" in refused.output
+    assert "the next rotation replaces it" in said
+    assert "into the app: make rotate" in said
+    assert "replaceForeignCertificate" not in desk.document
+    assert "logs in with the key" in desk.done()
+
+
+def test_a_key_is_not_moved_to_an_app_that_holds_a_foreign_certificate(desk: Desk) -> None:
+    desk.done()
+    desk.stage.rotate()
+    desk.use_standby()
+    other = desk.stage.world.standby
+    other.install(key_pair("second").pem)
+    before = desk.seen()
+    result = desk.onboard("--yes", "--replace-foreign-certificate", app=other.name, consumer_key=other.consumer_key)
+
+    assert result.exit_code == 1
+    assert "the private key can't log in through this app" in result.output
+    assert desk.seen() == before
+
+
+def test_a_key_from_outside_comes_in_only_if_it_logs_in(desk: Desk, tmp_path: Path) -> None:
+    _foreign_certificate(desk)
+    key = tmp_path / "key.pem"
+    key.write_text(key_pair("imported").private_pem)
+    result = desk.onboard("--yes", "--replace-foreign-certificate", "--private-key", str(key))
+
+    assert result.exit_code == 1
+    assert "the private key can't log in through this app" in result.output
 
 
 def test_what_is_only_unwise_is_a_warning_and_left_to_click(desk: Desk) -> None:
