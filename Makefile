@@ -145,6 +145,9 @@ onboard: $(READY) ## set a secret up for its first rotation: asks, looks at the 
 sandbox: $(READY) ## start the local world and leave it up for the AWS CLI and sam local (ARGS=--help)
 	@$(PYTHON) -m tests.sandbox.serve $(ARGS)
 
+upload: $(READY) ## put a certificate into the sandbox's app as a person does: a stranger's, or ARGS=certificate.pem
+	@PYTHONPATH="$(CURDIR)/$(LAYER)" $(PYTHON) -m tests.sandbox.upload $(ARGS)
+
 doctor: $(READY) ## say what is wrong with a key pair and what to do; changes nothing (SECRET=name, ARGS=--help)
 	@$(OPERATE) doctor $(if $(SECRET),--secret "$(SECRET)") $(ARGS)
 

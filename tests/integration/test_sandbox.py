@@ -20,6 +20,7 @@ from tests.integration.sandbox_process import (
     sandbox_process,
     wait_until,
 )
+from tests.sandbox import upload
 from tests.sandbox.container_engine import NoEngine, find_engine
 from tests.sandbox.org.spreading import AtOnce, BackOnce, FlappingUntil
 from tests.sandbox.running import RunningSandbox, SandboxError, find
@@ -93,6 +94,19 @@ def test_with_shared_tokens_there_is_a_table_and_both_functions_know_it(
     assert {each["TOKEN_TABLE"] for each in sharing.variables.values()} == {"salesforce-tokens"}
     # Not left to the template, which may name a table that this sandbox hasn't.
     assert {each["TOKEN_TABLE"] for each in sandbox.variables.values()} == {""}
+
+
+def test_what_is_no_certificate_is_refused_as_setup_does(
+    sandbox: RunningSandbox, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sandbox.secret_arn
+    (tmp_path / "certificate.pem").write_text("something else")
+
+    assert upload.main([str(tmp_path / "certificate.pem"), "--folder", str(folder)]) == 1
+    assert "certificate" in capsys.readouterr().err
+
+    assert upload.main([str(tmp_path / "nothing.pem"), "--folder", str(folder)]) == 1
+    assert "nothing.pem" in capsys.readouterr().err
 
 
 def test_one_that_was_killed_is_not_taken_for_running(sandbox: RunningSandbox, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.sandbox.aws import ApiError, Outcome
 from tests.sandbox.aws.http_server import HttpServer, Request, Response
+from tests.sandbox.org.certificates import CertificateRefusedError
 from tests.sandbox.world import ROOT, World
 
 FOLDER = ROOT / ".aws-sam" / "sandbox"
@@ -46,8 +47,15 @@ class RunningSandbox:
 
     def open_rotation(self) -> dict[str, str]:
         """The members of every step's event of a new rotation, or of the unfinished one. Raises SandboxError."""
+        return self._have_done("/rotations")
+
+    def upload(self, certificate: str) -> str:
+        """Put a certificate into the app, as a person in Setup does; returns the app's name. Raises SandboxError."""
+        return self._have_done("/uploads", certificate.encode())["App"]
+
+    def _have_done(self, path: str, body: bytes = b"") -> dict[str, str]:
         try:
-            return _ask(f"{self.control_url}/rotations", "POST")
+            return _ask(f"{self.control_url}{path}", "POST", body)
         except urllib.error.HTTPError as error:
             with error:
                 raise SandboxError(json.load(error)["message"]) from error
@@ -81,8 +89,8 @@ def shell_lines(variables: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _ask(url: str, method: str) -> dict[str, str]:
-    request = urllib.request.Request(url, method=method, data=b"" if method == "POST" else None)
+def _ask(url: str, method: str, body: bytes | None = None) -> dict[str, str]:
+    request = urllib.request.Request(url, method=method, data=body)
     # Not by way of the proxy that the environment may name: this is loopback.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(request, timeout=_TIMEOUT_SECONDS) as answer:
@@ -107,12 +115,19 @@ class Control:
         self._server.close()
 
     def _answer(self, request: Request) -> Response:
-        if (request.method, request.path) != ("POST", "/rotations"):
-            return _json(200, {"SecretId": self._world.secret_arn})
         try:
-            return _json(200, self._open_rotation())
-        except (ApiError, SandboxError) as error:
+            if (request.method, request.path) == ("POST", "/rotations"):
+                return _json(200, self._open_rotation())
+            if (request.method, request.path) == ("POST", "/uploads"):
+                return _json(200, self._upload(request.body))
+        except (ApiError, CertificateRefusedError, SandboxError) as error:
             return _json(409, {"message": str(error)})
+        return _json(200, {"SecretId": self._world.secret_arn})
+
+    def _upload(self, certificate: bytes) -> dict[str, str]:
+        app = self._world.app
+        app.install(certificate, app.spreading)
+        return {"App": app.name}
 
     def _open_rotation(self) -> dict[str, str]:
         service, arn = self._world.aws.secrets_manager, self._world.secret_arn

@@ -193,8 +193,9 @@ def _describe(world: World, place: Place, control_url: str, *, reachable: bool) 
         secret_arn=world.secret_arn,
         reachable=reachable,
         container_host=container_host,
-        # So that the commands of `operate` find the org from this shell, too.
-        shell=world.aws.environment("shell") | {"EXTRA_SALESFORCE_HOSTS": world.org.url.removeprefix("http://")},
+        # So that the commands of `operate` find the org from this shell, too, and the vendor, for no stack names it.
+        shell=world.aws.environment("shell")
+        | {"EXTRA_SALESFORCE_HOSTS": world.org.url.removeprefix("http://"), "TOKEN_VENDOR": world.vendor.name},
         variables={
             ROTATION: world.aws.environment("sam-rotation") | no_table | world.rotation_variables | in_container,
             VENDOR: world.aws.environment("sam-token-vendor") | no_table | world.vendor_variables | in_container,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+from tests.sandbox.alarms import Alarms
 from tests.sandbox.aws import Call, Result, Rotation
 from tests.sandbox.world import World
 
@@ -11,7 +12,7 @@ _WORTH_A_LINE = frozenset({"PutSecretValue", "UpdateSecretVersionStage"})
 
 
 class Watch:
-    """Tells of rotations, vends, measurings, notices and writes that ended since it last looked."""
+    """Tells of rotations, vends, measurings with their alarms, notices and writes that ended since it last looked."""
 
     def __init__(self, world: World, say: Callable[[str], None]) -> None:
         self._world = world
@@ -20,6 +21,7 @@ class Watch:
         self._vends = 0
         self._notices = 0
         self._runs = 0
+        self._alarms = Alarms()
         self._calls = len(world.aws.calls())
         # The test of the schedule belongs to the setting up.
         for rotation in self._rotations():
@@ -39,6 +41,8 @@ class Watch:
             self._runs += 1
             for words in _measured(run, self._world.monitor.output()):
                 self._say(f"key-monitor   {words}")
+            for words in self._alarms.heard(self._world.monitor.output()):
+                self._say(f"alarm         {words}")
         calls = self._world.aws.calls()
         for call in calls[self._calls :]:
             if call.caller.startswith("sam-") and call.operation in _WORTH_A_LINE:
