@@ -176,6 +176,7 @@ def _serve(options: argparse.Namespace, place: Place, stop: threading.Event) -> 
             watch = Watch(world, _say)
             while not stop.wait(_LOOK_EVERY_SECONDS):
                 watch.look()
+            watch.look()
             _say("\nThe sandbox ends: everything in it is gone.")
         finally:
             control.close()

@@ -10,10 +10,15 @@ _FOR_CALLERS = ("README.md", "docs/callers.md")
 _BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+def all_blocks(page: str) -> Iterator[tuple[str, str]]:
+    """Each block of a page: its language and its text."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return ((block["language"], block["text"]) for block in _BLOCK.finditer(text))
+
+
 def blocks(language: str, page: str) -> Iterator[str]:
     """The blocks of a page that are in a language."""
-    text = (ROOT / page).read_text(encoding="utf-8")
-    return (block["text"] for block in _BLOCK.finditer(text) if block["language"] == language)
+    return (text for of, text in all_blocks(page) if of == language)
 
 
 def snippets(language: str, *, using: str, vendor: str = "token-vendor") -> list[str]:
