@@ -30,9 +30,7 @@ def welcome(sandbox: RunningSandbox, world: World, folder: Path, *, new: bool) -
         "",
         "Then:",
         "",
-        *(_about_onboarding(world) if new else []),
-        f"  aws secretsmanager rotate-secret --secret-id {SECRET_NAME}",
-        f"  aws secretsmanager describe-secret --secret-id {SECRET_NAME} --query VersionIdsToStages",
+        *(_about_onboarding(world) if new else _about_rotating()),
         f"  aws lambda invoke --function-name {vendor} --payload fileb://events/vend-default.json /dev/stdout",
         "",
         *_about_containers(sandbox),
@@ -56,6 +54,15 @@ def _about_onboarding(world: World) -> list[str]:
         "",
         "And then:",
         "",
+        f"  make rotate SECRET={SECRET_NAME}",
+        f"  make status SECRET={SECRET_NAME}",
+    ]
+
+
+def _about_rotating() -> list[str]:
+    return [
+        f"  aws secretsmanager rotate-secret --secret-id {SECRET_NAME}",
+        f"  aws secretsmanager describe-secret --secret-id {SECRET_NAME} --query VersionIdsToStages",
     ]
 
 
