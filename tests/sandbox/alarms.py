@@ -8,6 +8,7 @@ import json
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
@@ -47,11 +48,15 @@ class Alarms:
     """Hears what the monitor prints, and tells of each alarm that begins or ends."""
 
     def __init__(self) -> None:
-        template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
-        found = (each["Properties"] for each in template["Resources"].values() if _is_decided_at_once(each))
-        self._alarms = [_Alarm.of(properties) for properties in found]
         self._ringing: set[str] = set()
         self._lines = 0
+
+    @cached_property
+    def _alarms(self) -> list[_Alarm]:
+        # Not before the monitor runs, for reading the template takes a third of a second.
+        template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+        found = (each["Properties"] for each in template["Resources"].values() if _is_decided_at_once(each))
+        return [_Alarm.of(properties) for properties in found]
 
     def heard(self, printed: str) -> Iterator[str]:
         """What is new in all that the monitor has printed so far."""
