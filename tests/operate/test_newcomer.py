@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 from botocore import xform_name
 
 from tests.integration.sandbox_process import environment_of, sandbox_process
@@ -99,6 +100,7 @@ class Terminals:
         return shown.replace("\r\n", "\n")
 
 
+@pytest.mark.slow
 def test_the_walk_through_goes_as_it_is_written(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     with sandbox_process(folder, "--new") as process:
