@@ -121,7 +121,7 @@ class KeyMonitor:
         return rolled_back if began is not None and succeeded is not None and began > succeeded else None
 
     def _check_age(self, secret: WatchedSecret, report: Report) -> None:
-        since = secret.key_since()
+        since = secret.key_since
         if since is None:
             return
         seconds = self._seconds_since(since)
@@ -177,13 +177,16 @@ class KeyMonitor:
 
     def _check_standby(self, secret: WatchedSecret, consumer_key: str, report: Report, deadline: Deadline) -> None:
         """The other of two apps, whose certificate is in the last version that was current with it."""
-        standby = secret.last_with(consumer_key)
-        if standby is None:
+        found = secret.of_app(consumer_key)
+        if not found:
             # No rotation has put a certificate there yet.
             return
+        standby = found[-1]
+        # A rotation that came to nothing may have put in a later one, or not have come so far.
         report.measures["StandbyCertificateDaysLeft"] = self._days_left(standby, "the standby's certificate", report)
-        # It keeps the certificate of a rotation that was undone.
-        ours = [standby.certificate, secret.certificate(PENDING), secret.certificate(ROLLED_BACK)]
+        # It keeps what a rotation left there that was undone or given up, with or without a label.
+        left = [credential.certificate for credential in found]
+        ours = [*left, secret.certificate(PENDING), secret.certificate(ROLLED_BACK)]
         self._check_app(secret, standby, ours, report, deadline)
 
     def _days_left(self, credential: Credential, which: str, report: Report) -> float:

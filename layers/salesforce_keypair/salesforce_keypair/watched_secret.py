@@ -1,15 +1,18 @@
 """A secret as the monitor sees it: its versions by label, what they hold, and since when."""
 
 from datetime import datetime
+from functools import cached_property
 
 from salesforce_keypair.credential import Credential, certificate_in
 from salesforce_keypair.errors import HostNotAllowed, InvalidSecret
 from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.seams import Parse, SecretHistory
-from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, UPLOAD_REQUESTED, History
+from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, UPLOAD_REQUESTED, History
 
 # An edit of the document makes a version, a rotation another: what is further back than this is no standby in use.
 LOOKS_BACK = 10
+
+_UNUSED = frozenset({PENDING, ROLLED_BACK, UPLOAD_REQUESTED})
 
 
 class WatchedSecret:
@@ -46,42 +49,76 @@ class WatchedSecret:
         version_id = self.version_with(label)
         return None if version_id is None else self._certificate_of(version_id)
 
-    def last_with(self, consumer_key: str) -> Credential | None:
-        """The newest document with a key of that app that was ever current, as far as one looks back."""
-        for version_id in self._newest_first()[:LOOKS_BACK]:
+    def of_app(self, consumer_key: str) -> list[Credential]:
+        """The documents with a key of that app, newest first, down to the last one that was ever current.
+
+        Those before it are of rotations since, which haven't ended or came to nothing. None where none was current, as
+        far as one looks back.
+        """
+        found = []
+        for version_id in self._worth_reading():
             try:
                 text = self._text(version_id)
                 credential = None if text is None else self._parse(text)
             except (InvalidSecret, HostNotAllowed):
                 continue
             if credential is not None and credential.private_key and credential.consumer_key == consumer_key:
-                return credential
-        return None
+                found.append(credential)
+                if self._was_current(version_id):
+                    return found
+        return []
 
+    @cached_property
     def key_since(self) -> datetime | None:
-        """When the key of AWSCURRENT came: with the first version that holds it, for an edit makes a new one."""
+        """When the key of AWSCURRENT came: with the first version that holds it, for an edit makes a new one.
+
+        A rotation that was given up leaves a version with a key that was never current, perhaps without a label.
+        Secrets Manager tells it from one that was current by its date alone: it is later than the last rotation that
+        succeeded. Where there is no such date the key counts as the older one, which is no false all-clear.
+        """
         current = self.version_with(CURRENT)
         if current is None or current not in self.history.created:
             return None
         since = self.history.created[current]
+        last = self.history.rules.last
         key = self._certificate_of(current)
         for version_id in self._newest_first():
             at = self.history.created[version_id]
-            if at >= since:
+            if at >= since or self._came_to_nothing(version_id):
                 continue
             before = self._certificate_of(version_id)
-            same = before is None if key is None else key.same_key(before)
-            if not same:
+            if before is None if key is None else key.same_key(before):
+                since = at
+            elif PREVIOUS in self.history.state.labels_of(version_id) or (last is not None and at <= last):
                 break
-            since = at
         return since
 
+    def _worth_reading(self) -> list[str]:
+        """The versions since the key of AWSCURRENT came, and as many of those before as one looks back."""
+        since = self.key_since
+        newest = self._newest_first()
+        later = [version_id for version_id in newest if since is None or self.history.created[version_id] >= since]
+        return newest[: len(later) + LOOKS_BACK]
+
+    def _was_current(self, version_id: str) -> bool:
+        """Whether a version is or was ever current, as labels and dates tell.
+
+        A rotation puts in a key of the other app than the current one's, so what came after the current key is of
+        rotations that haven't ended or came to nothing, unless its label says otherwise.
+        """
+        since = self.key_since
+        if self.history.state.labels_of(version_id) & {CURRENT, PREVIOUS}:
+            return True
+        return since is not None and self.history.created[version_id] < since and not self._came_to_nothing(version_id)
+
+    def _came_to_nothing(self, version_id: str) -> bool:
+        """Whether its labels say that it is of a rotation that hasn't ended or was undone."""
+        labels = self.history.state.labels_of(version_id)
+        return bool(labels & _UNUSED) and not labels & {CURRENT, PREVIOUS}
+
     def _newest_first(self) -> list[str]:
-        """The versions that are or were current: not those of rotations that haven't ended or came to nothing."""
-        created, state = self.history.created, self.history.state
-        unused = {PENDING, ROLLED_BACK, UPLOAD_REQUESTED}
-        kept = [version for version in created if not state.labels_of(version) & unused]
-        return sorted(kept, key=lambda version: created[version], reverse=True)
+        created = self.history.created
+        return sorted(created, key=lambda version: created[version], reverse=True)
 
     def _certificate_of(self, version_id: str) -> Certificate | None:
         try:

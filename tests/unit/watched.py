@@ -1,0 +1,95 @@
+"""A secret in memory with its apps and a vendor, for the monitor to look at."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from salesforce_keypair.credential import Credential
+from salesforce_keypair.findings import Report
+from salesforce_keypair.keypair import Certificate
+from salesforce_keypair.monitoring import KeyMonitor
+from salesforce_keypair.salesforce.app_certificate import Installed
+from salesforce_keypair.secret_store import History, RotationRules, SecretState, Value
+from salesforce_keypair.timing import Deadline
+from salesforce_keypair.vend_check import Ending, Vend
+from tests.integration.org_client import Pair
+from tests.unit.support import FakeClock, arn_of, parse
+
+DAY, HOUR = 86_400.0, 3600.0
+MONTHLY = RotationRules("rate(30 days)")
+STANDBY = {"consumerKey": "3MVG9standby", "appName": "Standby"}
+SWAPPED = {
+    "consumerKey": "3MVG9standby",
+    "appName": "Standby",
+    "standby": {"consumerKey": "3MVG9consumer", "appName": "Billing"},
+}
+
+
+@dataclass
+class App:
+    """An app that shows a certificate; `between` happens after the first look at it."""
+
+    held: Pair | None
+    error: Exception | None = None
+    between: Callable[[], object] = lambda: None
+
+    def installed(self) -> Installed:
+        if self.error is not None:
+            raise self.error
+        seen = self.held
+        self.between()
+        return Installed(seen is not None, None if seen is None else Certificate.parse(seen.pem))
+
+    def replace(self, certificate: Certificate, *, just_before: Callable[[], object] | None = None) -> None:
+        raise AssertionError("a monitor changes nothing")
+
+
+@dataclass
+class Scene:
+    """A secret in memory, its apps by name, and a vendor; the clock's time is when a version is put."""
+
+    clock: FakeClock
+    rules: RotationRules = MONTHLY
+    rotation_enabled: bool = True
+    apps: dict[str, App] = field(default_factory=dict)
+    vend: Callable[[str], Vend] | None = lambda _: Vend(Ending.TOKEN)
+    error: Exception | None = None
+    keys: list[Sequence[Credential]] = field(default_factory=list)
+    _texts: dict[str, str] = field(default_factory=dict)
+    _labels: dict[str, str] = field(default_factory=dict)
+    _created: dict[str, datetime] = field(default_factory=dict)
+    _changed: datetime | None = None
+
+    def put(self, version_id: str, text: str | None, *labels: str) -> None:
+        self._changed = datetime.fromtimestamp(self.clock.time(), UTC)
+        if text is not None:
+            self._texts[version_id] = text
+            self._created[version_id] = self._changed
+        self._labels |= dict.fromkeys(labels, version_id)
+
+    def history(self, secret_id: str) -> History:
+        if self.error is not None:
+            raise self.error
+        labels: dict[str, frozenset[str]] = {}
+        for label, version_id in self._labels.items():
+            labels[version_id] = labels.get(version_id, frozenset()) | {label}
+        return History(SecretState(self.rotation_enabled, labels), dict(self._created), self._changed, self.rules)
+
+    def read(self, secret_id: str, *, version_id: str) -> Value | None:
+        text = self._texts.get(version_id)
+        return None if text is None else Value(arn_of(secret_id), version_id, text)
+
+    def open_app(self, credential: Credential, own_keys: Sequence[Credential], deadline: Deadline) -> App:
+        self.keys.append(own_keys)
+        return self.apps[str(credential.app_name)]
+
+    def monitor(self) -> KeyMonitor:
+        return KeyMonitor(store=self, open_app=self.open_app, parse=parse, vend=self.vend, clock=self.clock)
+
+    def examine(self) -> Report:
+        return self.monitor().examine("key-pair", self.clock.deadline())
+
+
+def said(report: Report) -> str:
+    """Its findings, a line for each."""
+    return "\n".join(f"{finding.what} -> {finding.run}" for finding in report.findings)
