@@ -12,7 +12,7 @@ from tests.integration.org_client import key_pair
 from tests.sandbox.aws import Refuse
 from tests.sandbox.org import CertificateEncoding, Kind, faults
 from tests.sandbox.org.refusals import INVALID_ASSERTION
-from tests.sandbox.org.spreading import Never
+from tests.sandbox.org.spreading import NeitherUntil, Never
 from tests.sandbox.watching import Watch
 from tests.sandbox.world import VENDOR_NAME, World
 from tests.scenarios.handlers import Deployed, Handler, loaded, logged_in, metrics_in
@@ -160,6 +160,22 @@ def test_the_token_in_the_vendors_memory_does_not_hide_that_logins_fail(stage: S
     stage.world.org.faults.add(faults.oauth_error(INVALID_ASSERTION), Kind.TOKEN, times=None, skip=admin_logs_in)
     monitor(event("monitor-schedule"))
 
+    assert measured(monitor.printed(), stage.arn)["VendCheckFailed"] == 1
+
+
+def test_a_certificate_that_is_put_back_fails_no_vend_while_callers_have_tokens(stage: Stage, monitor: Handler) -> None:
+    monitor(event("monitor-schedule"))
+    monitor.printed()
+    stage.world.app.spreading = NeitherUntil(300)
+    assert stage.deliver_all(stage.begin()) is not None
+    monitor(event("monitor-label-updated") | {"resources": [stage.arn]})
+    measures = measured(monitor.printed(), stage.arn)
+
+    assert (measures["RotationRolledBack"], measures["VendCheckFailed"]) == (1, 0)
+
+    stage.world.org.faults.add(faults.oauth_error(INVALID_ASSERTION), Kind.TOKEN, times=None, skip=1)
+    stage.clock.advance(3600)
+    monitor(event("monitor-schedule"))
     assert measured(monitor.printed(), stage.arn)["VendCheckFailed"] == 1
 
 

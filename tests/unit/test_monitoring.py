@@ -1,6 +1,6 @@
 """What the monitor measures and says of a secret, at the very moments at which it matters."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,7 +17,7 @@ from salesforce_keypair.secret_store import (
 from salesforce_keypair.vend_check import Ending, Vend
 from tests.integration.org_client import key_pair
 from tests.unit.support import FakeClock, text_of
-from tests.unit.watched import DAY, HOUR, MONTHLY, STANDBY, SWAPPED, App, Scene, said
+from tests.unit.watched import DAY, HOUR, MONTHLY, SETTLING, STANDBY, SWAPPED, App, Scene, said
 
 ONE, TWO, THREE = "version-one", "version-two", "version-three"
 
@@ -311,13 +311,43 @@ def test_a_vend_fails_where_a_caller_would_get_no_token(
     scene: Scene, vend: Vend, failed: float | None, checks_failed: int, words: str
 ) -> None:
     asked: list[str] = []
-    scene.vend = lambda secret_id: asked.append(secret_id) or vend  # type: ignore[func-returns-value]
+    scene.vend = lambda secret_id, *, anew: asked.append(secret_id) or vend  # type: ignore[func-returns-value]
     report = scene.examine()
 
     assert asked == ["key-pair"]
     assert report.measures.get("VendCheckFailed") == failed
     assert report.checks_failed == checks_failed
     assert words in said(report)
+
+
+def put_back(scene: Scene) -> None:
+    scene.put(TWO, text_of(key_pair("second")), ROLLED_BACK)
+
+
+def in_progress(scene: Scene) -> None:
+    scene.put(TWO, text_of(key_pair("second")), PENDING)
+
+
+@pytest.mark.parametrize(
+    ("change", "seconds", "anew"),
+    [
+        (put_back, 0, False),
+        (put_back, SETTLING, False),
+        (put_back, SETTLING + 1, True),
+        (in_progress, SETTLING + 1, False),
+    ],
+)
+def test_a_token_that_nobody_had_before_is_asked_for_unless_a_change_may_spread(
+    scene: Scene, change: Callable[[Scene], None], seconds: float, anew: bool
+) -> None:
+    scene.clock.advance(HOUR)
+    change(scene)
+    scene.clock.advance(seconds)
+    asked: list[bool] = []
+    scene.vend = lambda _, *, anew: asked.append(anew) or Vend(Ending.TOKEN)  # type: ignore[func-returns-value]
+    scene.examine()
+
+    assert asked == [anew]
 
 
 @pytest.mark.parametrize(
@@ -333,7 +363,7 @@ def test_a_vendor_must_refuse_what_it_does_not_serve(
     scene: Scene, vend: Vend, failed: float | None, checks_failed: int, words: str
 ) -> None:
     asked: list[str] = []
-    scene.vend = lambda secret_id: asked.append(secret_id) or vend  # type: ignore[func-returns-value]
+    scene.vend = lambda secret_id, *, anew: asked.append(secret_id) or vend  # type: ignore[func-returns-value]
     report = scene.monitor().check_refusal()
 
     # No entry of SECRET_ID can hold a comma.
@@ -356,7 +386,7 @@ def test_without_a_vendor_nobody_is_asked(scene: Scene) -> None:
 
 @pytest.mark.parametrize("text", [text_of(), None], ids=["no key", "no value"])
 def test_before_the_first_rotation_nothing_is_failed(clock: FakeClock, text: str | None) -> None:
-    scene = Scene(clock, vend=lambda _: pytest.fail("there is no token to ask for"))
+    scene = Scene(clock, vend=lambda _, *, anew: pytest.fail("there is no token to ask for"))
     scene.put(ONE, text, *([CURRENT] if text else []))
     report = scene.examine()
 

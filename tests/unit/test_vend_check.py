@@ -49,12 +49,13 @@ def ask(aws: LocalAws) -> InvokedVendor:
     return InvokedVendor(aws.client("lambda", config=IMPATIENT), "vendor")
 
 
-def test_a_token_is_asked_for_that_nobody_had_before_and_forgotten(vendor: Vendor, ask: InvokedVendor) -> None:
+@pytest.mark.parametrize("anew", [True, False])
+def test_a_token_is_asked_for_and_forgotten(vendor: Vendor, ask: InvokedVendor, anew: bool) -> None:
     vendor.payload = json.dumps(TOKEN_REPLY).encode()
-    vend = ask("key-pair")
+    vend = ask("key-pair", anew=anew)
 
     assert vend == Vend(Ending.TOKEN)
-    assert vendor.asked == [{"secret_id": "key-pair", "force_refresh": True}]
+    assert vendor.asked == [{"secret_id": "key-pair", "force_refresh": anew}]
     assert TOKEN_REPLY["access_token"] not in repr(vars(ask)) + repr(vend)
 
 
@@ -63,7 +64,7 @@ def test_an_error_is_told_by_its_name_and_text(vendor: Vendor, ask: InvokedVendo
     vendor.failed = failed
     vendor.payload = b'{"errorType": "LoginRefused", "errorMessage": "invalid assertion: wait"}'
 
-    assert ask("key-pair") == Vend(Ending.ERROR, "LoginRefused", "invalid assertion: wait")
+    assert ask("key-pair", anew=True) == Vend(Ending.ERROR, "LoginRefused", "invalid assertion: wait")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_what_is_no_token_is_an_error(
     vendor: Vendor, ask: InvokedVendor, payload: bytes, failed: bool, error: str
 ) -> None:
     vendor.payload, vendor.failed = payload, failed
-    vend = ask("key-pair")
+    vend = ask("key-pair", anew=True)
 
     assert (vend.ending, vend.error) == (Ending.ERROR, error)
     assert vend.reason
@@ -93,7 +94,7 @@ def test_a_token_in_an_error_is_not_handed_on(vendor: Vendor, ask: InvokedVendor
     vendor.failed = True
     vendor.payload = json.dumps({"errorType": "X", "errorMessage": f"got {TOKEN_REPLY['access_token']}"}).encode()
 
-    assert ask("key-pair").reason == "got [redacted]"
+    assert ask("key-pair", anew=True).reason == "got [redacted]"
 
 
 @pytest.mark.parametrize(
@@ -110,17 +111,20 @@ def test_a_vendor_that_is_busy_fails_and_one_that_is_out_of_reach_was_not_asked(
 ) -> None:
     aws.stand_in(Vendor())
     aws.faults.inject("Invoke", disturbance)
-    vend = ask("key-pair")
+    vend = ask("key-pair", anew=True)
 
     assert (vend.ending, vend.error) == (ending, error)
     assert vend.reason
 
 
 def test_a_vendor_that_is_gone_was_not_asked(ask: InvokedVendor) -> None:
-    assert (ask("key-pair").ending, ask("key-pair").error) == (Ending.UNASKED, "ResourceNotFoundException")
+    assert (ask("key-pair", anew=True).ending, ask("key-pair", anew=True).error) == (
+        Ending.UNASKED,
+        "ResourceNotFoundException",
+    )
 
 
 def test_a_vendor_that_does_not_answer_in_time_fails(aws: LocalAws, vendor: Vendor, ask: InvokedVendor) -> None:
     aws.faults.inject("Invoke", Delay(0.5))
 
-    assert ask("key-pair") == Vend(Ending.ERROR, "ReadTimeoutError", "the vendor didn't answer in time")
+    assert ask("key-pair", anew=True) == Vend(Ending.ERROR, "ReadTimeoutError", "the vendor didn't answer in time")

@@ -11,11 +11,12 @@ from salesforce_keypair.monitoring import KeyMonitor
 from salesforce_keypair.salesforce.app_certificate import Installed
 from salesforce_keypair.secret_store import History, RotationRules, SecretState, Value
 from salesforce_keypair.timing import Deadline
-from salesforce_keypair.vend_check import Ending, Vend
+from salesforce_keypair.vend_check import AskVendor, Ending, Vend
 from tests.integration.org_client import Pair
 from tests.unit.support import FakeClock, arn_of, parse
 
 DAY, HOUR = 86_400.0, 3600.0
+SETTLING = 720.0
 MONTHLY = RotationRules("rate(30 days)")
 STANDBY = {"consumerKey": "3MVG9standby", "appName": "Standby"}
 SWAPPED = {
@@ -52,7 +53,7 @@ class Scene:
     rules: RotationRules = MONTHLY
     rotation_enabled: bool = True
     apps: dict[str, App] = field(default_factory=dict)
-    vend: Callable[[str], Vend] | None = lambda _: Vend(Ending.TOKEN)
+    vend: AskVendor | None = lambda _, *, anew: Vend(Ending.TOKEN)
     error: Exception | None = None
     keys: list[Sequence[Credential]] = field(default_factory=list)
     _texts: dict[str, str] = field(default_factory=dict)
@@ -84,7 +85,9 @@ class Scene:
         return self.apps[str(credential.app_name)]
 
     def monitor(self) -> KeyMonitor:
-        return KeyMonitor(store=self, open_app=self.open_app, parse=parse, vend=self.vend, clock=self.clock)
+        return KeyMonitor(
+            store=self, open_app=self.open_app, parse=parse, vend=self.vend, clock=self.clock, settling=SETTLING
+        )
 
     def examine(self) -> Report:
         return self.monitor().examine("key-pair", self.clock.deadline())

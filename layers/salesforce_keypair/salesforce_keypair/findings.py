@@ -19,7 +19,8 @@ class Finding:
 class Report:
     """What was measured of a secret, or of the vendor alone where `secret_id` is None.
 
-    `checks_failed` checks weren't made. A secret `without_key` waits for its first rotation.
+    `checks_failed` checks weren't made. A secret `without_key` waits for its first rotation; while it is `spreading`
+    Salesforce's servers may disagree about the certificate.
     """
 
     secret_id: str | None
@@ -27,6 +28,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     checks_failed: int = 0
     without_key: bool = False
+    spreading: bool = False
 
     @property
     def doctor(self) -> str:

@@ -4,7 +4,7 @@ What can't be measured is counted and said, and never keeps the rest from being 
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from salesforce_keypair.credential import Credential
@@ -15,7 +15,7 @@ from salesforce_keypair.schedule import longest_interval
 from salesforce_keypair.seams import OpenApp, Parse, SecretHistory
 from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK
 from salesforce_keypair.timing import Clock, Deadline, retrying
-from salesforce_keypair.vend_check import Ending, Vend
+from salesforce_keypair.vend_check import AskVendor, Ending
 from salesforce_keypair.watched_secret import WatchedSecret
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def secrets_of(event: object, served: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class KeyMonitor:
-    """Examines secrets. `vend` asks the token vendor, where there is one to be asked."""
+    """Examines secrets. `vend` asks the token vendor, where there is one; a change spreads for `settling` seconds."""
 
     def __init__(
         self,
@@ -55,14 +55,16 @@ class KeyMonitor:
         store: SecretHistory,
         open_app: OpenApp,
         parse: Parse,
-        vend: Callable[[str], Vend] | None,
+        vend: AskVendor | None,
         clock: Clock,
+        settling: float,
     ) -> None:
         self._store = store
         self._open_app = open_app
         self._parse = parse
         self._vend = vend
         self._clock = clock
+        self._settling = settling
 
     def examine(self, secret_id: str, deadline: Deadline) -> Report:
         """Measure a secret. Raises nothing."""
@@ -86,12 +88,19 @@ class KeyMonitor:
 
         def look() -> None:
             secret = WatchedSecret(secret_id=secret_id, store=self._store, parse=self._parse)
+            report.spreading = self._may_spread(secret)
             report.attempt("the last rotation", lambda: self._check_rotations(secret, report))
             report.attempt("the age of the key", lambda: self._check_age(secret, report))
             report.attempt("the document of AWSCURRENT", lambda: self._check_current(secret, report, deadline))
 
         report.attempt("the secret", look)
         return report
+
+    def _may_spread(self, secret: WatchedSecret) -> bool:
+        """Whether a certificate may have been put in or put back so lately that not every server honours it."""
+        changed = secret.history.changed
+        lately = changed is not None and self._seconds_since(changed) <= self._settling
+        return lately or secret.unfinished() is not None
 
     def _check_rotations(self, secret: WatchedSecret, report: Report) -> None:
         unfinished = secret.unfinished()
@@ -232,7 +241,9 @@ class KeyMonitor:
     def _check_vend(self, secret_id: str, report: Report) -> None:
         if self._vend is None:
             return
-        vend = self._vend(secret_id)
+        # Callers live on tokens that they have while a change spreads, and a login that fails then says nothing of
+        # later ones; it would even keep the vendor from trying for some seconds.
+        vend = self._vend(secret_id, anew=not report.spreading)
         if vend.ending is Ending.UNASKED:
             report.not_made(
                 f"the vend can't be checked: the token vendor wasn't asked ({vend.error}: {vend.reason})",
@@ -247,7 +258,7 @@ class KeyMonitor:
     def _check_refusal(self, report: Report) -> None:
         if self._vend is None:
             return
-        vend = self._vend(NOT_SERVED)
+        vend = self._vend(NOT_SERVED, anew=True)
         if vend.ending is Ending.TOKEN:
             report.measures["RefusalCheckFailed"] = 1.0
             report.find(

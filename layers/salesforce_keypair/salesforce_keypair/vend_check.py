@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
@@ -36,6 +36,14 @@ class Vend:
     reason: str = ""
 
 
+class AskVendor(Protocol):
+    """Asks the token vendor as a caller does."""
+
+    def __call__(self, secret_id: str, *, anew: bool) -> Vend:
+        """How the question for a token ended. Raises nothing."""
+        ...
+
+
 class InvokedVendor:
     """The token vendor behind AWS Lambda."""
 
@@ -43,9 +51,9 @@ class InvokedVendor:
         self._client = client
         self._function = function
 
-    def __call__(self, secret_id: str) -> Vend:
-        """Ask for a token of that secret, and for one that nobody had before: one kept in memory proves nothing."""
-        request = json.dumps({"secret_id": secret_id, "force_refresh": True})
+    def __call__(self, secret_id: str, *, anew: bool) -> Vend:
+        """Ask for a token; `anew` for one that nobody had before, since one kept in memory says nothing of logins."""
+        request = json.dumps({"secret_id": secret_id, "force_refresh": anew})
         try:
             answer = self._client.invoke(FunctionName=self._function, Payload=request)
             payload = answer["Payload"].read()

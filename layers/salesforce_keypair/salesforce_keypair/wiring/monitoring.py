@@ -29,4 +29,5 @@ def build_monitor(settings: Settings, clock: Clock) -> KeyMonitor:
         parse=lambda text: Credential.parse(text, hosts=settings.hosts),
         vend=None if vendor is None else InvokedVendor(boto3.client("lambda", config=_CONFIG), vendor),
         clock=clock,
+        settling=settings.settling,
     )
