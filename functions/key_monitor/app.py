@@ -5,15 +5,13 @@ import os
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from salesforce_keypair.findings import Report
+from salesforce_keypair.monitor_run import examine_each
 from salesforce_keypair.monitoring import secrets_of
 from salesforce_keypair.observability import function_logger, function_metrics, write_measures
 from salesforce_keypair.settings import Settings
 from salesforce_keypair.timing import SystemClock
 from salesforce_keypair.wiring.aws import deadline_of
 from salesforce_keypair.wiring.monitoring import build_monitor
-
-# The vendor's own time-out, and a little more.
-_VEND_SECONDS = 32.0
 
 logger = function_logger("key-monitor")
 metrics = function_metrics("key-monitor")
@@ -27,19 +25,15 @@ monitor = build_monitor(settings, clock)
 def lambda_handler(event: object, context: LambdaContext) -> None:
     """Measure the secrets that the event is about. What is wrong with them is logged and measured, never raised."""
     deadline = deadline_of(context, clock)
-    secret_ids = secrets_of(event, settings.secret_ids)
-    checks_failed = 0
-    for done, secret_id in enumerate(secret_ids):
-        # So that a slow org leaves time for the other secrets, and to ask the vendor once for each and once more.
-        left, remaining = len(secret_ids) - done, deadline.remaining()
-        share = max(remaining / 3, remaining - _VEND_SECONDS * (left + 1)) / left
-        report = monitor.examine(secret_id, deadline.within(share))
-        tell(report, dimensions={"secret": secret_id}, measures={"ChecksFailed": float(report.checks_failed)})
+    # First, for it takes no login, and what is left of the time is for the secrets to share.
+    refusal = monitor.check_refusal()
+    checks_failed = refusal.checks_failed
+    for report in examine_each(monitor.examine, secrets_of(event, settings.secret_ids), deadline):
+        measures = {"ChecksFailed": float(report.checks_failed)}
+        tell(report, dimensions={"secret": str(report.secret_id)}, measures=measures)
         checks_failed += report.checks_failed
-    report = monitor.check_refusal()
     # Last, for it says that a run came to its end.
-    measures = {"MonitorRuns": 1.0, "ChecksFailed": float(checks_failed + report.checks_failed)}
-    tell(report, dimensions={}, measures=measures)
+    tell(refusal, dimensions={}, measures={"MonitorRuns": 1.0, "ChecksFailed": float(checks_failed)})
 
 
 def tell(report: Report, *, dimensions: dict[str, str], measures: dict[str, float]) -> None:
