@@ -102,6 +102,8 @@ def judge_installed(
             command=task("resume", secret_id),
         )
     what = f"the app holds the certificate of {name}"
+    if current.private_key is None:
+        return ok(f"{what}: a first rotation that was undone left it there, with no earlier one to go back to")
     return holds_another(what, "somebody or something put it back", current, secret_id)
 
 

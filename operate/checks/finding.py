@@ -73,11 +73,15 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All checks of a secret in the order of the chain, and how often doctor itself logged in for them."""
+    """All checks of a secret in the order of the chain, and how often doctor itself logged in for them.
+
+    A secret `without_key` waits for its first rotation to succeed.
+    """
 
     secret_id: str
     checks: tuple[Check, ...]
     logins: int
+    without_key: bool = False
 
     @property
     def well(self) -> bool:
@@ -98,7 +102,8 @@ class Report:
         begin = f"begin with {self.first.id}: {self.first.finding.remedy}."
         if failures:
             return f"Not well ({_count(failures, 'failure')}, {_count(warnings, 'warning')}): {begin}"
-        return f"It works, with {_count(warnings, 'warning')}: {begin}"
+        works = "There is no key yet, and so no token" if self.without_key else "It works"
+        return f"{works}, with {_count(warnings, 'warning')}: {begin}"
 
     @property
     def next_command(self) -> str | None:

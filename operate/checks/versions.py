@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from operate.checks.described import Described, LabelledVersion, in_words
 from operate.checks.finding import Finding, failed, ok, task, warning
-from salesforce_keypair.credential import Credential
+from salesforce_keypair.credential import Credential, Installation
 from salesforce_keypair.errors import InvalidSecret
+from salesforce_keypair.notices import where_to_upload
 from salesforce_keypair.rotating_secret import RotatingSecret
 from salesforce_keypair.rotation_request import RotationRequest, Step
 from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, SecretsManager
@@ -58,14 +59,17 @@ def judge_labels(secret: Described) -> Finding:
     return ok(", ".join(f"{'+'.join(sorted(v.labels))} {v.version_id[:8]}" for v in secret.versions))
 
 
-def judge_rotation(secret: Described) -> Finding:
-    """Whether a rotation is under way, or has stopped halfway."""
-    pending = secret.labelled(PENDING)
-    if pending is None or CURRENT in pending.labels:
+def judge_rotation(secret: Described, versions: Sequence[Held]) -> Finding:
+    """Whether a rotation is under way, has stopped halfway, or waits for a person."""
+    pending = _unfinished(secret)
+    if pending is None:
         return ok("no rotation is under way")
     what = f"AWSPENDING is on another version ({pending.version_id[:8]}) than AWSCURRENT"
     # Its label came with it, so what holds no value yet is at least as old as the last change of the secret.
     age = pending.age if pending.age is not None else secret.unchanged_for
+    held = next((each for each in versions if each.version is pending and each.has_key), None)
+    if held is not None and held.credential.installation is Installation.MANUAL:
+        return _waits_for_upload(held.credential, secret)
     if age is not None and age >= STUCK_AFTER:
         return failed(
             f"{what} for {in_words(age)}",
@@ -159,11 +163,37 @@ def judge_expiry(held: Held, now: float, secret: Described) -> Finding:
     )
 
 
-def _without_key(version: LabelledVersion, secret: Described) -> Finding:
+def _unfinished(secret: Described) -> LabelledVersion | None:
+    pending = secret.labelled(PENDING)
+    return None if pending is None or CURRENT in pending.labels else pending
+
+
+def _waits_for_upload(credential: Credential, secret: Described) -> Finding:
     return warning(
-        f"{version} is well-formed and holds no key yet",
-        cause="the first rotation, which makes it, hasn't succeeded",
-        remedy="start a rotation",
+        f"a rotation waits until the certificate of AWSPENDING is in the app {credential.app_name}",
+        cause="a person installs the certificates (installation manual)",
+        remedy=(
+            f"save it ({task('status', secret.asked_as)} ARGS=--certificate > certificate.pem), put it in at "
+            f"{where_to_upload(credential)}, then let the rotation go on ({task('resume', secret.asked_as)})"
+        ),
+        command=task("status", secret.asked_as),
+    )
+
+
+def _without_key(version: LabelledVersion, secret: Described) -> Finding:
+    what = f"{version} is well-formed and holds no key yet"
+    if _unfinished(secret) is not None:
+        return warning(
+            what,
+            cause="the first rotation, which makes it, hasn't ended",
+            remedy="see what that waits for",
+            command=task("status", secret.asked_as),
+        )
+    undone = secret.labelled(ROLLED_BACK) is not None
+    return warning(
+        what,
+        cause="the first rotation, which makes it, " + ("was undone" if undone else "hasn't succeeded"),
+        remedy="see why (rolled_back), mend that, and start a rotation" if undone else "start a rotation",
         command=task("rotate", secret.asked_as),
     )
 

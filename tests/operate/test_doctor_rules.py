@@ -97,7 +97,7 @@ def test_a_rotation_that_moves_no_more_is_stuck(
 ) -> None:
     secret = described(version("AWSCURRENT", DAY), version("AWSPENDING", age), unchanged_for=unchanged_for)
 
-    finding = judge_rotation(secret)
+    finding = judge_rotation(secret, [])
 
     assert finding.status is status
     if status is Status.FAILED:
@@ -107,7 +107,7 @@ def test_a_rotation_that_moves_no_more_is_stuck(
 def test_awspending_on_the_current_version_is_no_rotation() -> None:
     both = LabelledVersion("one", frozenset({"AWSCURRENT", "AWSPENDING"}), 9 * DAY)
 
-    assert judge_rotation(described(both)).status is Status.OK
+    assert judge_rotation(described(both), []).status is Status.OK
     assert both.name == "AWSCURRENT"
 
 

@@ -36,6 +36,7 @@ def test_a_secret_before_its_first_rotation_is_told_to_begin_with_it() -> None:
     assert seen.failures == []
     assert seen.warnings == ["document.AWSCURRENT"]
     assert seen[CURRENT_LOGIN].finding.cause == "a first rotation comes first"
+    assert "There is no key yet, and so no token, with 1 warning: begin with document.AWSCURRENT: start a" in seen.text
     assert f'Next: make rotate SECRET="{stage.arn}"' in seen.text
 
 
@@ -98,6 +99,43 @@ def test_a_rotation_that_was_undone_is_told_with_the_old_key_in_use(stage: Stage
     assert "as is to be expected: its rotation was undone" in told(seen, "login.ROLLEDBACK")[1]
     stage.rotate()
     assert doctor(stage).warnings == []
+
+
+def test_a_first_rotation_that_was_undone_is_told_without_an_old_key_or_a_culprit() -> None:
+    with Stage() as stage:
+        stage.world.app.next_spreadings.append(Never())
+        stage.deliver_all(stage.begin())
+        seen = doctor(stage)
+
+    assert seen.failures == []
+    assert seen.warnings == ["document.AWSCURRENT", "rolled_back"]
+    assert "was undone" in told(seen, "document.AWSCURRENT")[1]
+    assert "no earlier one to go back to" in told(seen, "app.certificate")[1]
+    assert seen.report.verdict.startswith("There is no key yet, and so no token, with 2 warnings: begin with document")
+    assert "put it back" not in seen.text
+    assert f'Next: make rotate SECRET="{stage.arn}"' in seen.text
+
+
+@pytest.mark.parametrize("hours", [0, 3])
+@pytest.mark.parametrize("first", [True, False], ids=["the first key", "a later key"])
+def test_a_rotation_that_waits_for_an_upload_is_told_with_the_way_there(first: bool, hours: int) -> None:
+    manual = {"installation": "manual", "adminSecretArn": None}
+    with Stage() as stage:
+        if first:
+            stage.edit(**manual)
+        else:
+            in_use(stage, **manual)
+        stage.deliver(stage.begin(), CREATE)
+        stage.clock.advance(hours * 3600)
+        seen = doctor(stage)
+        status = f'make status SECRET="{stage.arn}"'
+
+    assert seen.failures == []
+    assert seen.warnings == [*(["document.AWSCURRENT"] if first else []), "rotation"]
+    assert "Edit Settings > OAuth Settings" in told(seen, "rotation")[1]
+    assert f"{status} ARGS=--certificate" in told(seen, "rotation")[1]
+    assert seen.report.next_command == status
+    assert seen.report.verdict.startswith("There is no key yet" if first else "It works, with 1 warning")
 
 
 def test_a_document_changed_under_a_rotation_is_told_before_the_rotation_stops_at_it(stage: Stage) -> None:
