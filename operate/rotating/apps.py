@@ -10,15 +10,20 @@ from salesforce_keypair.salesforce.app_certificate import Installed
 from salesforce_keypair.seams import OpenApp
 from salesforce_keypair.timing import Deadline
 
+_BY_HAND = (
+    "isn't looked into: a person installs its certificates (installation manual) and no adminSecretArn names who may "
+    "look; by its logins `doctor` tells whose certificate it holds"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What an app holds: `version` is the labelled one whose key it is; `problem` says why it couldn't be read."""
+    """What an app holds: `version` is the labelled one whose key it is; `unread` says that nobody looked, and why."""
 
     app_name: str
     installed: Installed | None
     version: Version | None
-    problem: str | None
+    unread: str | None
 
     def holds(self, version: Version) -> bool:
         """Whether it is that version's key, which other versions may have as well."""
@@ -32,7 +37,7 @@ class Holding:
     def text(self) -> str:
         """For a person."""
         if self.installed is None:
-            return f"can't be read: {self.problem}"
+            return str(self.unread)
         if not self.installed.shown:
             return "shows no certificate: it holds none, or doesn't show it"
         fingerprint = shown(self.installed.certificate)
@@ -60,9 +65,12 @@ def _holding(
     looked: Looked, app: Credential, own_keys: Sequence[Credential], open_app: OpenApp, deadline: Deadline
 ) -> Holding:
     name = app.app_name or "(appName is missing)"
+    if app.admin_secret_arn is None and not app.own_user_installs:
+        # The own user has no right to look, where a person installs.
+        return Holding(name, None, None, _BY_HAND)
     try:
         installed = open_app(app, own_keys, deadline).installed()
     except KeyPairError as error:
-        return Holding(name, None, None, str(error))
+        return Holding(name, None, None, f"can't be read: {error}")
     found = Holding(name, installed, None, None)
     return replace(found, version=next((version for version in looked.versions if found.holds(version)), None))

@@ -95,6 +95,20 @@ def test_a_manual_rotation_waits_for_a_person_who_is_told_what_to_upload_and_whe
     assert certificate_to_upload(engineer.look(), "AWSPENDING") == pair.pem
 
 
+def test_an_app_that_only_a_person_may_look_into_is_no_fault_and_doctor_tells_what_it_holds(
+    stage: Stage, engineer: Engineer
+) -> None:
+    stage.edit(installation="manual", adminSecretArn=None)
+
+    apps = engineer.rotations().status(with_apps=True).apps
+
+    assert apps is not None
+    (told,) = apps
+    assert told.text.startswith("isn't looked into: a person installs its certificates (installation manual)")
+    assert "`doctor` tells whose certificate it holds" in told.text
+    assert told.fingerprint is None
+
+
 def test_what_cant_be_read_is_said_and_the_rest_is_shown_all_the_same(stage: Stage, engineer: Engineer) -> None:
     stage.world.admin_app.consumer_secret = "changed"
     stage.edit(keyAlgorithm="EC_P256")
