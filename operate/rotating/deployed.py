@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from salesforce_keypair import errors
-from salesforce_keypair.errors import RotationError, SecretUnavailable
+from salesforce_keypair.errors import KeyPairError, RotationError, SecretUnavailable
 from salesforce_keypair.redaction import foreign_words
 from salesforce_keypair.rotation_request import Step
 from salesforce_keypair.timing import Clock, Deadline
@@ -50,15 +50,17 @@ class DeployedFunction:
         return configured or f"/aws/lambda/{self._name.rpartition(':')[2]}"
 
     def deliver(self, step: Step, *, secret_arn: str, version_id: str) -> None:
-        """Have it do a step of a rotation now. Raises RotationError with the function's own words where that fails."""
+        """Have it do a step of a rotation now.
+
+        Raises what it ended with, by its name and in its own words; RotationError where that is none of ours.
+        """
         event = {"Step": step.value, "SecretId": secret_arn, "ClientRequestToken": version_id}
         answer = _answer_of(
             "Invoke", lambda: self._client.invoke(FunctionName=self._name, Payload=json.dumps(event).encode())
         )
         if answer.get("FunctionError") is None:
             return
-        what, remedy = _said(answer["Payload"].read())
-        raise RotationError(f"{step} failed with {what}", remedy=remedy)
+        raise _error_of(step, answer["Payload"].read())
 
     def renew(self, deadline: Deadline) -> None:
         """Start all its environments anew: change a variable that nothing reads, and wait until that took effect."""
@@ -110,16 +112,17 @@ def _variables(configuration: "FunctionConfigurationResponseTypeDef") -> dict[st
     return dict(environment.get("Variables", {}))
 
 
-def _said(payload: bytes) -> tuple[str, str]:
-    """The type and the text of a function's error: ours whole, for it says what to do and holds no secret."""
+def _error_of(step: Step, payload: bytes) -> KeyPairError:
+    """A function's error; the text of ours whole, for it says what to do and holds no secret."""
     try:
         error: Any = json.loads(payload)
         name, text = str(error["errorType"]), str(error["errorMessage"])
     except (ValueError, LookupError, TypeError):
-        return "an error that can't be read", "see the function's log"
+        return RotationError(f"{step} failed with an error that can't be read", remedy="see the function's log")
     kind = getattr(errors, name, None)
-    is_ours = isinstance(kind, type) and issubclass(kind, errors.KeyPairError)
-    return (name, text) if is_ours else (foreign_words(name), foreign_words(text))
+    if isinstance(kind, type) and issubclass(kind, KeyPairError):
+        return kind(f"{step} failed", remedy=text)
+    return RotationError(f"{step} failed with {foreign_words(name)}", remedy=foreign_words(text))
 
 
 def _answer_of(operation: str, call: Callable[[], T]) -> T:
