@@ -15,6 +15,7 @@ from salesforce_keypair.members import json_object
 from salesforce_keypair.secret_store import (
     CURRENT,
     PENDING,
+    PREVIOUS,
     ROLLED_BACK,
     SecretsManager,
     SecretState,
@@ -64,7 +65,7 @@ class Secret:
         value = None if current is None else values.get(current)
         document = {} if value is None else json_object(value.text)
         if "privateKey" not in document:
-            _refuse_lost_key(state, values)
+            _refuse_lost_key(self._secret_id, state, values)
         pending = state.version_with(PENDING)
         return Found(
             arn=described["ARN"],
@@ -145,15 +146,20 @@ def _text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, allow_nan=False, indent=2)
 
 
-def _refuse_lost_key(state: SecretState, values: Mapping[str, Value]) -> None:
+def _refuse_lost_key(secret_id: str, state: SecretState, values: Mapping[str, Value]) -> None:
     for version, labels in state.labels.items():
         # A rotation that is under way makes the first key, and one that was undone came to nothing.
         if labels & {CURRENT, PENDING, ROLLED_BACK} or version not in values:
             continue
         if holds_private_key(values[version].text):
+            back = (
+                f"go back to that version (make rollback SECRET={secret_id})"
+                if PREVIOUS in labels
+                else "move AWSCURRENT back to that version (update-secret-version-stage)"
+            )
             raise InvalidSecret(
                 f"AWSCURRENT holds no key, but version {version} does: somebody overwrote the secret",
-                remedy="move AWSCURRENT back to that version (update-secret-version-stage), then run this again",
+                remedy=f"{back}, then run this again",
             )
 
 

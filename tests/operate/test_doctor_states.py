@@ -145,7 +145,7 @@ def test_a_document_changed_under_a_rotation_is_told_before_the_rotation_stops_a
     seen = doctor(stage)
 
     assert seen.failures == ["rotatable"]
-    assert "take AWSPENDING off" in told(seen, "rotatable")[1]
+    assert f"make resume SECRET={stage.arn} ARGS=--give-up" in told(seen, "rotatable")[1]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_pending_document_without_a_key_is_told_with_the_label_to_take_off(sta
     seen = doctor(stage)
 
     assert seen.failures == ["document.AWSPENDING"]
-    assert "take AWSPENDING off" in told(seen, "document.AWSPENDING")[1]
+    assert f"make resume SECRET={stage.arn} ARGS=--give-up" in told(seen, "document.AWSPENDING")[1]
 
 
 def test_a_certificate_that_ends_soon_or_has_ended_is_a_warning(stage: Stage) -> None:

@@ -60,7 +60,7 @@ def test_a_secret_that_somebody_overwrote_is_not_built_upon(desk: Desk) -> None:
     before = desk.seen()
     result = desk.run("--validity-days", "90", "--yes")
     assert "somebody overwrote the secret" in str(result.exception)
-    assert "move AWSCURRENT back" in str(result.exception)
+    assert "go back to that version (make rollback SECRET=salesforce/new), then run this" in str(result.exception)
     assert desk.seen() == before
 
 

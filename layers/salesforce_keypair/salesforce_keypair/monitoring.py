@@ -176,7 +176,10 @@ class KeyMonitor:
         if secret.certificate(PREVIOUS) is not None:
             raise InvalidSecret(
                 "AWSCURRENT holds no privateKey, but AWSPREVIOUS does: somebody overwrote the secret",
-                remedy="move AWSCURRENT back onto that version, and change single members of its document only",
+                remedy=(
+                    f"go back to that version (make rollback SECRET={report.secret_id}), and change single members of "
+                    "its document only"
+                ),
             )
         report.without_key = True
         report.find(

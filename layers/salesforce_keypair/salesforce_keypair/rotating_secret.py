@@ -15,7 +15,7 @@ from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.rotation_request import RotationRequest
 from salesforce_keypair.salesforce.app_certificate import Installed
 from salesforce_keypair.seams import Parse, SecretStore
-from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, UPLOAD_REQUESTED, SecretState
+from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, UPLOAD_REQUESTED, SecretState
 
 logger = logging.getLogger(__name__)
 
@@ -108,10 +108,7 @@ class RotatingSecret:
         if pending.private_key is None:
             raise InvalidSecret(
                 "the pending version holds a document without privateKey, which no rotation stores",
-                remedy=(
-                    f"take {PENDING} off version {self._request.version_id} (update-secret-version-stage), "
-                    f"then {START_AGAIN}"
-                ),
+                remedy=f"{self._give_up}, then {START_AGAIN}",
             )
 
     def current_text(self) -> str | None:
@@ -164,7 +161,7 @@ class RotatingSecret:
                 raise InvalidSecret(
                     f"AWSCURRENT holds no privateKey, but the version labelled {', '.join(sorted(labels))} does: "
                     "somebody overwrote the secret",
-                    remedy="move AWSCURRENT back onto that version, and change single members of its document only",
+                    remedy=f"{self._back_to(labels)}, and change single members of its document only",
                 )
 
     def refuse_changed_settings(self, pending: Credential, current: Credential) -> None:
@@ -172,11 +169,19 @@ class RotatingSecret:
         if not pending.is_successor_of(current):
             raise InvalidSecret(
                 "the document was changed after this rotation had made its pending version from it",
-                remedy=(
-                    f"take {PENDING} off version {self._request.version_id} (update-secret-version-stage), "
-                    "then start a new rotation, which begins with the changed document"
-                ),
+                remedy=f"{self._give_up}, then {START_AGAIN}, which begins with the changed document",
             )
+
+    @property
+    def _give_up(self) -> str:
+        return f"give this rotation up (make resume SECRET={self._request.secret_id} ARGS=--give-up)"
+
+    def _back_to(self, labels: frozenset[str]) -> str:
+        if PREVIOUS not in labels:
+            return f"move {CURRENT} back onto that version (update-secret-version-stage)"
+        back = f"go back to that version (make rollback SECRET={self._request.secret_id})"
+        under_way = self._state.version_with(PENDING) not in (None, self._state.version_with(CURRENT))
+        return f"{self._give_up}, {back}" if under_way else back
 
     def knows(self, installed: Installed) -> bool:
         """Whether the app's certificate is of any version of the secret, unlabelled ones included."""

@@ -1,0 +1,57 @@
+"""The commands that a rotation's errors name: done in that order, they lead to the next key."""
+
+import json
+
+from tests.operate.rotations.support import Engineer
+from tests.sandbox.aws import RotationRequest
+from tests.scenarios.support import CREATE, Stage
+
+
+def remedy_of(stage: Stage, request: RotationRequest) -> str:
+    """What the error says that a delivery ends with."""
+    error = stage.deliver_all(request)
+    assert error is not None
+    return error.remedy
+
+
+def give_up(stage: Stage) -> str:
+    return f"give this rotation up (make resume SECRET={stage.arn} ARGS=--give-up)"
+
+
+def test_out_of_an_overwritten_secret(stage: Stage, engineer: Engineer) -> None:
+    before = stage.labelled("AWSCURRENT")
+    stage.edit(privateKey=None, certificate=None)
+
+    remedy = remedy_of(stage, stage.begin())
+    assert remedy.startswith(f"{give_up(stage)}, go back to that version (make rollback SECRET={stage.arn}), and")
+    engineer.rotations().give_up(engineer.look())
+    engineer.roll_back()
+
+    assert stage.labels()["AWSCURRENT"] == before.version_id
+    stage.rotate()
+
+
+def test_out_of_a_document_that_was_changed_under_its_rotation(stage: Stage, engineer: Engineer) -> None:
+    request = stage.begin()
+    stage.deliver(request, CREATE)
+    stage.edit(certificateValidityDays=30)
+
+    assert remedy_of(stage, request).startswith(f"{give_up(stage)}, then start a new rotation")
+    engineer.rotations().give_up(engineer.look())
+
+    assert stage.version(stage.rotate().version_id).document["certificateValidityDays"] == 30
+
+
+def test_out_of_a_pending_document_without_a_key(stage: Stage, engineer: Engineer) -> None:
+    request = stage.begin()
+    stage.world.secrets.put_secret_value(
+        SecretId=stage.arn,
+        ClientRequestToken=request.version_id,
+        SecretString=json.dumps(stage.world.document()),
+        VersionStages=["AWSPENDING"],
+    )
+
+    assert remedy_of(stage, request).startswith(f"{give_up(stage)}, then start a new rotation")
+    engineer.rotations().give_up(engineer.look())
+
+    stage.rotate()
