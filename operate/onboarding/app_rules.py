@@ -1,7 +1,9 @@
 """What the settings of an app must be for logins with a key pair, as data: how each is seen, and where it is set.
 
 Sources: Salesforce's "Metadata API Developer Guide" (ExtlClntAppGlobalOauthSettings, ExtlClntAppOauthSettings,
-ExtlClntAppOauthConfigurablePolicies, ConnectedApp), and "OAuth 2.0 JWT Bearer Flow" in its help.
+ExtlClntAppOauthConfigurablePolicies, ConnectedApp), and "OAuth 2.0 JWT Bearer Flow" in its help. The menus: in the same
+help "Configure a JWT Bearer Flow" and "Preauthorize User App Access Through External Client App Policies", which both
+go by the actions beside the app; "Edit a Connected App" and "Manage OAuth Access Policies for a Connected App".
 """
 
 from collections.abc import Callable, Mapping
@@ -16,8 +18,8 @@ MANAGER = "Setup > Apps > External Client Apps > External Client App Manager"
 
 _MENUS = {
     AppType.EXTERNAL_CLIENT_APP: {
-        Place.APP_SETTINGS: f"{MANAGER} > {{app}} > Settings > Edit",
-        Place.APP_POLICIES: f"{MANAGER} > {{app}} > Policies > Edit",
+        Place.APP_SETTINGS: f"{MANAGER} > {{app}} > Edit Settings",
+        Place.APP_POLICIES: f"{MANAGER} > {{app}} > Edit Policies",
     },
     AppType.CONNECTED_APP: {
         Place.APP_SETTINGS: "Setup > Apps > App Manager > {app} > Edit",

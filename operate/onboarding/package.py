@@ -75,7 +75,7 @@ def steps_after_deploy(apps: Sequence[NewApp], username: str | None) -> Sequence
             steps.append(
                 Step(
                     Place.APP_POLICIES,
-                    f"{manager} > Policies > Edit > OAuth Flows and External Client App Enhancements: Enable Client "
+                    f"{manager} > Edit Policies > OAuth Flows and External Client App Enhancements: Enable Client "
                     "Credentials Flow, and the user to run as",
                 )
             )

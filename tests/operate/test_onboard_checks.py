@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from operate.onboarding.app_rules import menu_of
+from operate.onboarding.finding import Place
+from salesforce_keypair.credential import AppType
+from salesforce_keypair.notices import where_to_upload
 from tests.integration.org_client import key_pair
 from tests.operate.desk import Desk
 from tests.sandbox.org import DeployPace, Kind, PermittedUsers, Presence
 from tests.sandbox.org.faults import rest_error, soap_fault
 from tests.sandbox.world import ADMIN_SECRET_NAME
 from tests.scenarios.support import Stage
+from tests.unit.support import parse, text_of
 
 
 def _admin(desk: Desk, **members: str) -> None:
@@ -207,7 +212,7 @@ def test_what_the_admin_may_not_see_is_left_to_a_person_to_look_at(desk: Desk) -
     said = desk.done()
     assert "doesn't show the consumer key of Billing; the first login tells" in said
     assert "whether Billing relaxes IP restrictions can't be seen from here" in said
-    assert "Billing > Policies > Edit: see that it is so: IP Relaxation" in said
+    assert "Billing > Edit Policies: see that it is so: IP Relaxation" in said
     desk.stage.rotate()
     assert "Nothing is left to do in Salesforce" in desk.done(), "the login has proved the rest"
 
@@ -233,3 +238,12 @@ def test_both_apps_are_looked_at(desk: Desk) -> None:
     result = desk.onboard("--yes", **second)
     assert result.exit_code == 1
     assert "BillingStandby holds a certificate that no version of this secret knows" in result.output
+
+
+@pytest.mark.parametrize("app_type", AppType)
+def test_onboarding_and_a_rotations_notice_lead_to_an_apps_settings_by_the_same_actions(app_type: AppType) -> None:
+    credential = parse(text_of(key_pair(), appType=app_type.value))
+
+    onboarding = menu_of(Place.APP_SETTINGS, app_type, "Billing").rpartition("Manager > ")[2]
+
+    assert f"Manager > {onboarding} > " in where_to_upload(credential)

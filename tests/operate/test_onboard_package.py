@@ -105,7 +105,7 @@ def test_what_is_left_to_click_comes_in_the_order_of_setups_menu(desk: Desk, tmp
         "Billing_Login > Manage Assignments > Add Assignment: robot@example.com",
         "CertAdmin_Admin > System Permissions",
         "Billing > Settings",
-        "CertAdmin > Policies",
+        "CertAdmin > Edit Policies",
     ]
     assert sorted(wanted, key=steps.index) == wanted
     assert "once: a later deploy would take the certificate out" in said

@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 _MAX_SUBJECT = 99
 _NOBODY_TOLD = "nobody was told to upload the certificate; `make status ARGS=--certificate` prints it"
 
-# "Salesforce Help", Configure a JWT Bearer Flow (External Client Apps), and Create a Connected App.
+# "Salesforce Help", Configure a JWT Bearer Flow, which has each step. For Connected Apps it has none: Edit a Connected
+# App leads to the App Manager, API (Enable OAuth Settings): Use Digital Signatures is the field, the button a browser's
 _MENU_PATHS = {
     AppType.EXTERNAL_CLIENT_APP: (
         "Setup > External Client App Manager > {app} > Edit Settings > OAuth Settings > Enable JWT Bearer Flow > "
