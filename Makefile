@@ -32,6 +32,9 @@ APART := MAKEFLAGS= MAKELEVEL=
 # Expanded where it is used: the processor is the one that the target is made for.
 SAM = $(APART) LAMBDA_ARCHITECTURE=$(ARCH) UV="$(CURDIR)/$(UV)" $(SAM_HOME)/bin/sam
 
+# A copy that git ignores: SAM reads one file alone, and writes into it what --guided asks for.
+DEPLOY_CONFIG := samconfig.local.toml
+
 LAYER := layers/salesforce_keypair
 CALLERS_LAYER := layers/salesforce_token
 # Apart from .aws-sam/build: a deployment must never take a build that was made for this machine's processor.
@@ -197,8 +200,13 @@ $(LOCAL_BUILD)/template.yaml: template.yaml $(shell find functions $(LAYER) $(CA
 	@$(SAM) build --build-dir $(LOCAL_BUILD) --parameter-overrides Architecture=$(ARCH) > .aws-sam/local-build.log 2>&1 || \
 	    { cat .aws-sam/local-build.log >&2; exit 1; }
 
-deploy: $(SAM_READY) ## deploy what was built, with sam deploy (ARGS=--guided asks for all parameters)
-	@$(SAM) deploy $(ARGS)
+deploy: $(SAM_READY) $(DEPLOY_CONFIG) ## deploy what was built, with sam deploy (ARGS=--guided asks for all parameters)
+	@[ ! samconfig.toml -nt $(DEPLOY_CONFIG) ] || \
+	    echo "samconfig.toml has changed since $(DEPLOY_CONFIG), which is read instead: compare them, then touch the second" >&2
+	@$(SAM) deploy --config-file $(DEPLOY_CONFIG) $(ARGS)
+
+$(DEPLOY_CONFIG):
+	@cp samconfig.toml $@
 
 reproducible: $(UV) ## build the layer twice (ARCH=...) and compare, byte for byte
 	@rm -rf .aws-sam/layer && mkdir -p .aws-sam/layer
