@@ -6,7 +6,7 @@ can be had with it; then what the old key did in the meantime is ended, too. Kil
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from operate.rotating.apps import apps_of, holdings
 from operate.rotating.deployed import DeployedFunction
@@ -18,9 +18,10 @@ from salesforce_keypair.errors import InvalidSecret, KeyPairError, LoginRefused,
 from salesforce_keypair.seams import Login, OpenApp, SecretStore
 from salesforce_keypair.secret_store import CURRENT, PREVIOUS
 from salesforce_keypair.settling import SettlingRule
-from salesforce_keypair.timing import Clock, Deadline
+from salesforce_keypair.timing import CLOCKS_DIFFER_SECONDS, Clock, Deadline
 
 _CALL_SECONDS = 120.0
+_CLOCKS_DIFFER = timedelta(seconds=CLOCKS_DIFFER_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +40,33 @@ class Leak:
 
     def versions(self, looked: Looked) -> list[Version]:
         """The labelled versions with such a key: of that time, or made of one by a change of the document since."""
-        made = [version for version in looked.versions if version.created is not None and version.created <= self.until]
+        made = [version for version in looked.versions if self._is_from_then(version)]
         return [version for version in looked.versions if any(_same_key(version, other) for other in made)]
+
+    def _is_from_then(self, version: Version) -> bool:
+        """Whether its key was made until then, by the dates of the version or of the certificate.
+
+        The version that the key came with may have no label any more, where the document was changed twice since. The
+        certificate's date is of another clock, so a key that was made just after that moment mustn't count.
+        """
+        if version.created is not None and version.created <= self.until:
+            return True
+        return version.certificate is not None and version.certificate.made_at <= self.until - _CLOCKS_DIFFER
 
     def reaches(self, looked: Looked, version: Version) -> bool:
         """Whether a version's key may have leaked, or isn't made yet."""
         return version.key is None or version in self.versions(looked)
 
     def needs_rotation(self, looked: Looked) -> bool:
-        """Whether an app in use may hold the certificate of such a key."""
+        """Whether an app may hold the certificate of such a key: the one in use, or its standby."""
         current, credential = looked.current()
-        previous = looked.labelled(PREVIOUS)
         old = self.versions(looked)
-        return current in old or (credential.standby is not None and previous is not None and previous in old)
+        if current in old or credential.standby is None:
+            return current in old
+        # After a change of the document AWSPREVIOUS is of the same app, and no label tells what the standby holds.
+        previous = looked.labelled(PREVIOUS)
+        key = None if previous is None or previous in old else previous.key
+        return key is None or key.credential.consumer_key != credential.standby.consumer_key
 
 
 class Revoking:
