@@ -20,8 +20,8 @@ NOT_DONE = 1
 USAGE = 2
 
 
-def confirm(place: Workplace, plan: Sequence[str], *, yes: bool) -> None:
-    """Name what will be done and ask. Raises Exit unless that is wanted."""
+def confirm(place: Workplace, plan: Sequence[str], *, yes: bool, question: str = "Do this?") -> None:
+    """Name what will be done, unless that was told before, and ask. Raises Exit unless that is wanted."""
     for line in plan:
         place.console.print(f"- {line}", markup=False)
     if yes:
@@ -29,6 +29,6 @@ def confirm(place: Workplace, plan: Sequence[str], *, yes: bool) -> None:
     if not place.can_ask:
         typer.echo("Nothing was done: there is no terminal to ask at; give --yes to do this.", err=True)
         raise typer.Exit(USAGE)
-    if not typer.confirm("Do this?"):
+    if not typer.confirm(question):
         typer.echo("Nothing was done.")
         raise typer.Exit(NOT_DONE)

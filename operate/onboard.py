@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from operate.asking import NOT_DONE, confirm
 from operate.onboard_package import NewApps, write_package
-from operate.onboard_terminal import FAILED, ask, confirmed, read_key_pair, say, stop, usable
+from operate.onboard_terminal import ask, read_key_pair, say, stop, usable
 from operate.onboarding.preparing import prepare
 from operate.onboarding.proposal import Proposal
 from operate.onboarding.report import ending, lines_of
@@ -127,7 +128,7 @@ def onboard(
         )
     if checks.failed:
         place.console.print("\nNothing was written. Put right what failed, and run this again with the same answers.")
-        raise typer.Exit(FAILED)
+        raise typer.Exit(NOT_DONE)
     _write(place, kept, found, proposal, dry_run=dry_run, yes=yes)
     for line in ending(secret, found, proposal, checks.findings):
         place.console.print(Text(line))
@@ -161,7 +162,7 @@ def _write(place: Workplace, kept: Secret, found: Found, proposal: Proposal, *, 
             "a rotation of the secret is under way, and would not take the change over",
             remedy="wait until it has ended, and run this again",
         )
-    confirmed("Write this?", place, yes=yes)
+    confirm(place, (), yes=yes, question="Write this?")
     if found.exists:
         kept.write(proposal.after, found)
     else:

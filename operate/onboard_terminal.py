@@ -8,15 +8,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from operate.asking import USAGE
 from operate.onboarding.finding import Finding, Level
 from operate.onboarding.key_file import is_encrypted, private_key_in, unlocked
 from operate.onboarding.preparing import Import
 from operate.onboarding.questions import ADMIN_QUESTION, checked, unanswered
 from operate.workplace import Workplace
 from salesforce_keypair.errors import HostNotAllowed, InvalidRequest, InvalidSecret
-
-FAILED = 1
-USAGE = 2
 
 _PASSPHRASE_TRIES = 3
 _STYLES = {Level.OK: "green", Level.UNKNOWN: "cyan", Level.WARNING: "yellow", Level.FAILED: "bold red"}
@@ -82,17 +80,6 @@ def read_key_pair(
     if is_encrypted(text):
         text = _unlocked(place, text, passphrase_file)
     return Import.of(private_key_in(text), None if certificate_file is None else _read(certificate_file))
-
-
-def confirmed(question: str, place: Workplace, *, yes: bool) -> None:
-    """Ask before something is changed. Ends the command unless it is wanted."""
-    if yes:
-        return
-    if not place.can_ask:
-        stop("Nothing was written: there is no terminal to ask at. Give --yes to write.")
-    if not typer.confirm(question):
-        typer.echo("Nothing was written.")
-        raise typer.Exit(FAILED)
 
 
 def _asked_until_right(place: Workplace, member: str) -> Callable[[str], Any]:

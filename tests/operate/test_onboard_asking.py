@@ -35,7 +35,7 @@ def test_no_is_no(desk: Desk) -> None:
     before = desk.seen()
     result = desk.onboard(typed="n\n")
     assert result.exit_code == 1
-    assert "Nothing was written" in result.output
+    assert "Nothing was done" in result.output
     assert desk.seen() == before
 
 
