@@ -15,6 +15,7 @@ from botocore.exceptions import (
 
 from salesforce_keypair.errors import KeyPairError
 from salesforce_keypair.redaction import foreign_words
+from salesforce_keypair.secret_answers import code_of
 
 SIGN_IN = "sign this shell in to the secret's AWS account (aws sso login, AWS_PROFILE), then try again"
 _LOOK = (
@@ -37,11 +38,6 @@ _NOT_SIGNED_IN = (
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
-
-
-def code_of(error: ClientError) -> str:
-    """AWS's name of an error."""
-    return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def words_of(error: ClientError | BotoCoreError) -> str:

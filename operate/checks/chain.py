@@ -56,7 +56,7 @@ def examine(place: Workplace, request: Request, tell: Tell) -> Report:
 
 
 def _described(place: Workplace, request: Request) -> tuple[Finding, Described]:
-    secret = describe(lambda: place.secrets, request.secret_id, now=place.clock.time())
+    secret = describe(place.store, request.secret_id, now=place.clock.time())
     return versions.judge_secret(secret), secret
 
 

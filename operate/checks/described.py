@@ -1,19 +1,11 @@
 """What AWS says of a secret without its values: labels, schedule, ages. Ages go by AWS's clock, not by ours."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError
-
-from salesforce_keypair.errors import SecretUnavailable
 from salesforce_keypair.schedule import longest_interval
-from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, RotationRules, answer_of
-
-if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
+from salesforce_keypair.seams import SecretHistory
+from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK
 
 # The order in which versions are looked at: those first that must log in.
 _KNOWN = (CURRENT, PENDING, PREVIOUS, ROLLED_BACK)
@@ -73,71 +65,41 @@ class Described:
         return next((version for version in self.versions if label in version.labels), None)
 
 
-def describe(client: Callable[[], "SecretsManagerClient"], secret_id: str, *, now: float) -> Described:
+def describe(store: SecretHistory, secret_id: str, *, now: float) -> Described:
     """Ask AWS; `now` is our own clock's, for answers without a date. Raises SecretUnavailable."""
-    try:
-        secrets = client()
-    except BotoCoreError as error:
-        raise SecretUnavailable(
-            f"AWS can't be asked from this shell ({type(error).__name__})", remedy="set the shell up for AWS"
-        ) from error
-    answer = answer_of("DescribeSecret", lambda: secrets.describe_secret(SecretId=secret_id))
-    created = answer_of("ListSecretVersionIds", lambda: _created(secrets, secret_id))
-    return _described(secret_id, answer, created, _date_of(answer) or datetime.fromtimestamp(now, UTC))
+    history = store.history(secret_id)
+    answered = history.answered or datetime.fromtimestamp(now, UTC)
 
-
-def _created(secrets: "SecretsManagerClient", secret_id: str) -> dict[str, datetime]:
-    """When each version that holds a value was made: labelled or not, for an app may hold the certificate of either."""
-    created: dict[str, datetime] = {}
-    more: dict[str, Any] = {}
-    while True:
-        page = secrets.list_secret_version_ids(SecretId=secret_id, IncludeDeprecated=True, **more)
-        created |= {version["VersionId"]: version["CreatedDate"] for version in page["Versions"]}
-        if "NextToken" not in page:
-            return created
-        more = {"NextToken": page["NextToken"]}
-
-
-def _described(asked_as: str, answer: Mapping[str, Any], created: Mapping[str, datetime], now: datetime) -> Described:
     def since(moment: datetime | None) -> timedelta | None:
-        return None if moment is None else now - moment
+        return None if moment is None else answered - moment
 
-    labels = answer.get("VersionIdsToStages", {})
+    labels, created, rules = history.state.labels, history.created, history.rules
     versions = [
-        LabelledVersion(version_id, frozenset(stages), since(created.get(version_id)))
+        LabelledVersion(version_id, stages, since(created.get(version_id)))
         for version_id, stages in labels.items()
         if stages
     ]
-    upcoming = since(answer.get("NextRotationDate"))
-    rules = answer.get("RotationRules", {})
+    upcoming = since(rules.next)
     return Described(
-        asked_as=asked_as,
-        arn=answer["ARN"],
-        name=answer["Name"],
-        deleted="DeletedDate" in answer,
+        asked_as=secret_id,
+        arn=history.arn,
+        name=history.name,
+        deleted=history.deleted,
         versions=tuple(sorted(versions, key=lambda version: (_rank(version.name), version.version_id))),
         unlabelled=tuple(
             version_id
             for version_id in sorted(created, key=created.__getitem__, reverse=True)
             if not labels.get(version_id)
         ),
-        unchanged_for=since(answer.get("LastChangedDate")),
+        unchanged_for=since(history.changed),
         schedule=Schedule(
-            enabled=answer.get("RotationEnabled", False),
-            function_arn=answer.get("RotationLambdaARN"),
-            interval=longest_interval(
-                RotationRules(
-                    expression=rules.get("ScheduleExpression"),
-                    automatically_after_days=rules.get("AutomaticallyAfterDays"),
-                    duration=rules.get("Duration"),
-                    last=answer.get("LastRotatedDate"),
-                    next=answer.get("NextRotationDate"),
-                )
-            ),
-            expression=rules.get("ScheduleExpression") or _every(rules.get("AutomaticallyAfterDays")),
-            since_rotated=since(answer.get("LastRotatedDate")),
+            enabled=history.state.rotation_enabled,
+            function_arn=history.function,
+            interval=longest_interval(rules),
+            expression=rules.expression or _every(rules.automatically_after_days),
+            since_rotated=since(rules.last),
             until_next=None if upcoming is None else -upcoming,
-            age_of_secret=since(answer.get("CreatedDate")),
+            age_of_secret=since(history.made),
         ),
     )
 
@@ -161,11 +123,3 @@ def _every(days: int | None) -> str:
 
 def _rank(label: str) -> tuple[int, str]:
     return (_KNOWN.index(label) if label in _KNOWN else len(_KNOWN), label)
-
-
-def _date_of(answer: Mapping[str, Any]) -> datetime | None:
-    """When AWS answered, by its own clock, which dates the versions too."""
-    try:
-        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-    except (KeyError, ValueError):
-        return None

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from operate.checks.aws_words import code_of, shell_remedy, words_of
+from operate.checks.aws_words import shell_remedy, words_of
 from operate.checks.described import Described
 from operate.checks.finding import Finding, failed, ok, skipped, warning
 from salesforce_keypair.errors import InvalidRequest, SecretUnavailable
 from salesforce_keypair.json_text import parse_json
 from salesforce_keypair.redaction import foreign_words
+from salesforce_keypair.secret_answers import code_of
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

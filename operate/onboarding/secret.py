@@ -12,16 +12,9 @@ from salesforce_keypair.credential import certificate_in, holds_private_key
 from salesforce_keypair.errors import InvalidSecret, SecretUnavailable
 from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.members import json_object
-from salesforce_keypair.secret_store import (
-    CURRENT,
-    PENDING,
-    PREVIOUS,
-    ROLLED_BACK,
-    SecretsManager,
-    SecretState,
-    Value,
-    answer_of,
-)
+from salesforce_keypair.secret_answers import answer_of
+from salesforce_keypair.secret_history import SecretState
+from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, SecretsManager, Value
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

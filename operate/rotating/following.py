@@ -16,7 +16,8 @@ from salesforce_keypair.errors import (
 )
 from salesforce_keypair.notices import where_to_upload
 from salesforce_keypair.seams import Parse, SecretStore
-from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, SecretState
+from salesforce_keypair.secret_history import SecretState
+from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK
 from salesforce_keypair.timing import Clock, Deadline
 
 logger = logging.getLogger(__name__)

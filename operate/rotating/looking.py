@@ -1,18 +1,15 @@
 """A secret as a person asks about it: its rotation, its labelled versions, and what is in them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
 from salesforce_keypair.credential import Credential, VersionedKey
 from salesforce_keypair.errors import HostNotAllowed, InvalidSecret, SecretUnavailable
 from salesforce_keypair.keypair import Certificate
-from salesforce_keypair.seams import Parse, SecretStore
-from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, answer_of
-
-if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
+from salesforce_keypair.seams import Parse, SecretHistory
+from salesforce_keypair.secret_history import History
+from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK
 
 # Enough to tell two apart, and what Salesforce's own pages have room for.
 SHOWN_DIGITS = 16
@@ -97,18 +94,15 @@ class Looked:
         return current, current.credential
 
 
-def look(client: "SecretsManagerClient", store: SecretStore, parse: Parse, secret_id: str) -> Looked:
+def look(store: SecretHistory, parse: Parse, secret_id: str) -> Looked:
     """The secret now. Raises SecretUnavailable where AWS doesn't say; a version's own trouble is told in it."""
-    described = answer_of("DescribeSecret", lambda: client.describe_secret(SecretId=secret_id))
-    arn: str = described["ARN"]
-    stages: Mapping[str, Sequence[str]] = described.get("VersionIdsToStages", {})
-    created = _created(client, arn)
+    history = store.history(secret_id)
     versions = [
-        _version(store, parse, arn, version_id, frozenset(labels), created.get(version_id))
-        for version_id, labels in stages.items()
+        _version(store, parse, history.arn, version_id, labels, history.created.get(version_id))
+        for version_id, labels in history.state.labels.items()
     ]
     versions.sort(key=lambda version: ([label not in version.labels for label in _ORDER], version.version_id))
-    return Looked(arn=arn, name=described["Name"], schedule=_schedule(described), versions=versions)
+    return Looked(arn=history.arn, name=history.name, schedule=_schedule(history), versions=versions)
 
 
 def shown(certificate: Certificate | None) -> str:
@@ -124,26 +118,20 @@ def span(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def _schedule(described: Mapping[str, Any]) -> Schedule:
-    rules = described.get("RotationRules", {})
-    days = rules.get("AutomaticallyAfterDays")
+def _schedule(history: History) -> Schedule:
+    rules = history.rules
+    days = rules.automatically_after_days
     return Schedule(
-        enabled=described.get("RotationEnabled", False),
-        function=described.get("RotationLambdaARN"),
-        expression=rules.get("ScheduleExpression") or (f"every {days} days" if days else None),
-        next=described.get("NextRotationDate"),
-        last=described.get("LastRotatedDate"),
+        enabled=history.state.rotation_enabled,
+        function=history.function,
+        expression=rules.expression or (f"every {days} days" if days else None),
+        next=rules.next,
+        last=rules.last,
     )
 
 
-def _created(client: "SecretsManagerClient", arn: str) -> dict[str, datetime]:
-    """When each labelled version that holds a value was made. There are fewer of them than a page has room for."""
-    answer = answer_of("ListSecretVersionIds", lambda: client.list_secret_version_ids(SecretId=arn))
-    return {version["VersionId"]: version["CreatedDate"] for version in answer.get("Versions", [])}
-
-
 def _version(
-    store: SecretStore, parse: Parse, arn: str, version_id: str, labels: frozenset[str], created: datetime | None
+    store: SecretHistory, parse: Parse, arn: str, version_id: str, labels: frozenset[str], created: datetime | None
 ) -> Version:
     credential, problem = None, None
     try:

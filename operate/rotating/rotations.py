@@ -39,7 +39,7 @@ class Rotations:
 
     def look(self) -> Looked:
         """The secret now."""
-        return look(self.workplace.secrets, self.workplace.store, self.workplace.parse, self.secret_id)
+        return look(self.workplace.store, self.workplace.parse, self.secret_id)
 
     def status(self, *, with_apps: bool) -> Status:
         """How it stands."""

@@ -11,7 +11,8 @@ from salesforce_keypair.credential import Credential
 from salesforce_keypair.errors import InvalidRequest, SecretUnavailable
 from salesforce_keypair.rotation_request import Step
 from salesforce_keypair.seams import SecretStore
-from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, answer_of
+from salesforce_keypair.secret_answers import answer_of
+from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

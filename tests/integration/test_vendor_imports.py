@@ -68,6 +68,8 @@ OWN_MODULES = {
     "sealed_token",
     "sealing",
     "seams",
+    "secret_answers",
+    "secret_history",
     "secret_store",
     "settings",
     "shared_tokens",

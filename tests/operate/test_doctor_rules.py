@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import NoCredentialsError, NoRegionError
+from botocore.exceptions import NoCredentialsError
 from botocore.stub import Stubber
 
 from operate.checks.aws_words import remedy_here
@@ -16,6 +16,7 @@ from operate.checks.host import judge_name
 from operate.checks.schedule import judge_schedule
 from operate.checks.versions import judge_rolled_back, judge_rotation, judge_secret
 from salesforce_keypair.errors import SecretUnavailable
+from salesforce_keypair.secret_store import SecretsManager
 from tests.unit.support import parse, text_of
 
 DAY = timedelta(days=1)
@@ -76,7 +77,7 @@ def test_a_daily_schedule_isnt_late_while_its_window_is_open() -> None:
         stub.add_response("describe_secret", {"ARN": ARN, "Name": "salesforce/keypair", "RotationRules": rules})
         stub.add_response("list_secret_version_ids", {"ARN": ARN, "Name": "salesforce/keypair", "Versions": []})
 
-        schedule = describe(lambda: secrets, ARN, now=0).schedule
+        schedule = describe(SecretsManager(secrets), ARN, now=0).schedule
 
     assert schedule.interval == 2 * DAY
 
@@ -161,16 +162,17 @@ def test_behind_a_proxy_it_is_the_proxy_that_resolves(monkeypatch: pytest.Monkey
 # What AWS says of the secret
 
 
-@pytest.mark.parametrize(
-    ("error", "remedy"), [(NoRegionError(), "AWS_REGION"), (NoCredentialsError(), "sign this shell in")]
-)
-def test_a_shell_that_isnt_set_up_for_aws_is_told_how(error: Exception, remedy: str) -> None:
-    def client() -> Any:
-        raise error
+def test_a_shell_that_isnt_signed_in_to_aws_is_told_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = boto3.client("secretsmanager", region_name="eu-west-1")
+
+    def not_signed_in(**_: object) -> None:
+        raise NoCredentialsError
+
+    monkeypatch.setattr(client, "describe_secret", not_signed_in)
 
     with pytest.raises(SecretUnavailable) as caught:
-        describe(client, ARN, now=0)
-    assert remedy in remedy_here(caught.value)
+        describe(SecretsManager(client), ARN, now=0)
+    assert "sign this shell in" in remedy_here(caught.value)
 
 
 def test_all_pages_of_versions_are_read_and_ages_go_by_aws_clock() -> None:
@@ -188,7 +190,7 @@ def test_all_pages_of_versions_are_read_and_ages_go_by_aws_clock() -> None:
         stubber.add_response(
             "list_secret_version_ids", pages[1], {"SecretId": ARN, "IncludeDeprecated": True, "NextToken": "more"}
         )
-        secret = describe(lambda: client, ARN, now=0)
+        secret = describe(SecretsManager(client), ARN, now=0)
 
     assert secret.versions == (LabelledVersion("v" * 32, frozenset({"AWSCURRENT"}), DAY),)
     assert secret.unlabelled == ("w" * 32,)

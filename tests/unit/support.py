@@ -17,7 +17,8 @@ from salesforce_keypair.errors import KeyPairError, LoginRefused, SecretUnavaila
 from salesforce_keypair.salesforce.hosts import ExtraHost, Hosts, Origin
 from salesforce_keypair.salesforce.login import SalesforceLogin, Session
 from salesforce_keypair.salesforce.transport import Transport
-from salesforce_keypair.secret_store import SecretState, Value
+from salesforce_keypair.secret_history import SecretState
+from salesforce_keypair.secret_store import Value
 from salesforce_keypair.timing import Deadline
 from tests.integration.org_client import Pair, key_pair
 from tests.sandbox.org import App, Org, User

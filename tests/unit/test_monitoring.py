@@ -7,13 +7,8 @@ import pytest
 
 from salesforce_keypair.errors import InstallationRefused, SecretUnavailable
 from salesforce_keypair.monitoring import NOT_SERVED, secrets_of
-from salesforce_keypair.secret_store import (
-    CURRENT,
-    PENDING,
-    PREVIOUS,
-    ROLLED_BACK,
-    RotationRules,
-)
+from salesforce_keypair.secret_history import RotationRules
+from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK
 from salesforce_keypair.vend_check import Ending, Vend
 from tests.integration.org_client import key_pair
 from tests.unit.support import FakeClock, text_of

@@ -8,7 +8,8 @@ from salesforce_keypair.credential import Credential
 from salesforce_keypair.errors import SalesforceUnavailable
 from salesforce_keypair.findings import Report
 from salesforce_keypair.monitor_run import examine_each
-from salesforce_keypair.secret_store import CURRENT, History
+from salesforce_keypair.secret_history import History
+from salesforce_keypair.secret_store import CURRENT
 from salesforce_keypair.timing import Deadline
 from salesforce_keypair.vend_check import Ending, Vend
 from tests.integration.org_client import key_pair

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from salesforce_keypair.schedule import longest_interval
-from salesforce_keypair.secret_store import RotationRules
+from salesforce_keypair.secret_history import RotationRules
 
 LAST, NEXT = datetime(2026, 11, 1, 2, tzinfo=UTC), datetime(2026, 12, 1, 23, 59, 59, tzinfo=UTC)
 MONTHLY = "cron(0 2 1 * ? *)"

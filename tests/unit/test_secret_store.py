@@ -12,16 +12,8 @@ import pytest
 from botocore.config import Config
 
 from salesforce_keypair.errors import InvalidSecret, KeyPairError, SecretUnavailable
-from salesforce_keypair.secret_store import (
-    CURRENT,
-    PENDING,
-    PREVIOUS,
-    ROLLED_BACK,
-    RotationRules,
-    SecretsManager,
-    SecretState,
-    Value,
-)
+from salesforce_keypair.secret_history import RotationRules, SecretState
+from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, SecretsManager, Value
 from tests.sandbox.aws import SERVER_ERROR, THROTTLED, DropConnection, Garble, LocalAws, Refuse
 
 if TYPE_CHECKING:

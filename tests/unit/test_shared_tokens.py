@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from salesforce_keypair.errors import SecretUnavailable
-from salesforce_keypair.secret_store import SecretState
+from salesforce_keypair.secret_history import SecretState
 from salesforce_keypair.shared_tokens import TABLE_PAUSE_SECONDS, Shared
 from tests.integration.org_client import key_pair
 from tests.sandbox.aws import SERVER_ERROR, THROTTLED, DropConnection, Garble, Refuse

@@ -9,7 +9,8 @@ from salesforce_keypair.findings import Report
 from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.monitoring import KeyMonitor
 from salesforce_keypair.salesforce.app_certificate import Installed
-from salesforce_keypair.secret_store import History, RotationRules, SecretState, Value
+from salesforce_keypair.secret_history import History, RotationRules, SecretState
+from salesforce_keypair.secret_store import Value
 from salesforce_keypair.timing import Deadline
 from salesforce_keypair.vend_check import AskVendor, Ending, Vend
 from tests.integration.org_client import Pair

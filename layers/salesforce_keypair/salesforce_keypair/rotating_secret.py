@@ -15,7 +15,8 @@ from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.rotation_request import RotationRequest
 from salesforce_keypair.salesforce.app_certificate import Installed
 from salesforce_keypair.seams import Parse, SecretStore
-from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, UPLOAD_REQUESTED, SecretState
+from salesforce_keypair.secret_history import SecretState
+from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, UPLOAD_REQUESTED
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ Source: "AWS Secrets Manager User Guide", Schedule expressions in Secrets Manage
 import re
 from datetime import timedelta
 
-from salesforce_keypair.secret_store import RotationRules
+from salesforce_keypair.secret_history import RotationRules
 
 _RATE = re.compile(r"rate\((?P<count>[0-9]{1,5}) (?P<unit>hour|day)s?\)")
 _DURATION = re.compile(r"(?P<hours>[0-9]{1,2})h")

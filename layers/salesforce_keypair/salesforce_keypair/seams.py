@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 from salesforce_keypair.credential import Credential
 from salesforce_keypair.keypair import Certificate, SigningRequest
 from salesforce_keypair.salesforce.login import Session
-from salesforce_keypair.secret_store import History, SecretState, Value
+from salesforce_keypair.secret_history import History, SecretState
+from salesforce_keypair.secret_store import Value
 from salesforce_keypair.timing import Deadline
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from salesforce_keypair.credential import Credential, certificate_in
 from salesforce_keypair.errors import HostNotAllowed, InvalidSecret
 from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.seams import Parse, SecretHistory
-from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, UPLOAD_REQUESTED, History
+from salesforce_keypair.secret_history import History
+from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, UPLOAD_REQUESTED
 
 # An edit of the document makes a version, a rotation another: what is further back than this is no standby in use.
 LOOKS_BACK = 10
