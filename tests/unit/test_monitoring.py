@@ -323,6 +323,14 @@ def in_progress(scene: Scene) -> None:
     scene.put(TWO, text_of(key_pair("second")), PENDING)
 
 
+def rotated(scene: Scene) -> None:
+    scene.put(TWO, text_of(key_pair("second")), CURRENT)
+
+
+def edited(scene: Scene) -> None:
+    scene.put(TWO, text_of(key_pair("first"), username="somebody.else@example.com"), CURRENT)
+
+
 @pytest.mark.parametrize(
     ("change", "seconds", "anew"),
     [
@@ -330,6 +338,9 @@ def in_progress(scene: Scene) -> None:
         (put_back, SETTLING, False),
         (put_back, SETTLING + 1, True),
         (in_progress, SETTLING + 1, False),
+        (rotated, 0, False),
+        (rotated, SETTLING + 1, True),
+        (edited, 0, True),
     ],
 )
 def test_a_token_that_nobody_had_before_is_asked_for_unless_a_change_may_spread(

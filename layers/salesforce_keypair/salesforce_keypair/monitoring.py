@@ -88,7 +88,7 @@ class KeyMonitor:
 
         def look() -> None:
             secret = WatchedSecret(secret_id=secret_id, store=self._store, parse=self._parse)
-            report.spreading = self._may_spread(secret)
+            report.attempt("what may spread", lambda: self._note_spreading(secret, report))
             report.attempt("the last rotation", lambda: self._check_rotations(secret, report))
             report.attempt("the age of the key", lambda: self._check_age(secret, report))
             report.attempt("the document of AWSCURRENT", lambda: self._check_current(secret, report, deadline))
@@ -96,11 +96,14 @@ class KeyMonitor:
         report.attempt("the secret", look)
         return report
 
-    def _may_spread(self, secret: WatchedSecret) -> bool:
+    def _note_spreading(self, secret: WatchedSecret, report: Report) -> None:
         """Whether a certificate may have been put in or put back so lately that not every server honours it."""
         changed = secret.history.changed
         lately = changed is not None and self._seconds_since(changed) <= self._settling
-        return lately or secret.unfinished() is not None
+        if lately and secret.edited is not None and self._seconds_since(secret.edited) <= self._settling:
+            # It is the document that was changed, and a token from before says nothing of that.
+            return
+        report.spreading = lately or secret.unfinished() is not None
 
     def _check_rotations(self, secret: WatchedSecret, report: Report) -> None:
         unfinished = secret.unfinished()

@@ -94,6 +94,13 @@ class WatchedSecret:
                 break
         return since
 
+    @property
+    def edited(self) -> datetime | None:
+        """When the document of AWSCURRENT was changed last, if it was since its key came."""
+        current, since = self.version_with(CURRENT), self.key_since
+        came = None if current is None else self.history.created.get(current)
+        return came if came is not None and since is not None and since < came else None
+
     def _worth_reading(self) -> list[str]:
         """The versions since the key of AWSCURRENT came, and as many of those before as one looks back."""
         since = self.key_since
