@@ -439,7 +439,9 @@ def test_a_failure_that_only_the_reply_tells_of_is_one(vendor: Vendor) -> None:
 
 
 def test_nothing_shows_the_token(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
+    for logger in (None, "botocore"):
+        # Botocore's own level, too: the commands hold it down for all of their process.
+        caplog.set_level(logging.DEBUG, logger=logger)
     client = vendor.client()
     token = client.get()
     client.refused(token)
