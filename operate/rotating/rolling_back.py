@@ -137,9 +137,10 @@ class RollingBack:
         if target.previous_credential.installation is Installation.MANUAL:
             self._ask_for_upload(target, deadline)
             return None
-        app = self._open_app(
-            target.previous_credential, (target.current_credential, target.previous_credential), deadline
-        )
+        # An own user logs in with one of them, and AWSCURRENT has none where somebody overwrote the secret.
+        both = (target.current_credential, target.previous_credential)
+        own_keys = [key for key in both if key.private_key is not None]
+        app = self._open_app(target.previous_credential, own_keys, deadline)
         installed = app.installed()
         if target.certificate.same_key(installed.certificate):
             self._tell("The app holds that certificate already.")

@@ -75,13 +75,14 @@ class Rotation:
             logger.info("the pending version holds its key pair already")
             return
         current = secret.current()
+        # First, for what else its document lacks went with the key.
+        secret.refuse_overwritten(current)
         current.check_installable()
         if current.admin_secret_arn == request.secret_id:
             raise InvalidSecret(
                 "adminSecretArn names this very secret, whose key the change locks out",
                 remedy="name an admin's secret, or leave adminSecretArn out if there is no admin",
             )
-        secret.refuse_overwritten(current)
         if current.own_user_installs:
             logger.warning(
                 "there is no adminSecretArn, so the user installs the certificate itself, and every token that is "

@@ -2,8 +2,11 @@
 
 import json
 
+import pytest
+
 from tests.operate.rotations.support import Engineer
 from tests.sandbox.aws import RotationRequest
+from tests.scenarios.set_ups import own_user
 from tests.scenarios.support import CREATE, Stage
 
 
@@ -18,9 +21,10 @@ def give_up(stage: Stage) -> str:
     return f"give this rotation up (make resume SECRET={stage.arn} ARGS=--give-up)"
 
 
-def test_out_of_an_overwritten_secret(stage: Stage, engineer: Engineer) -> None:
+@pytest.mark.parametrize("lost", [(), ("appName", "adminSecretArn")], ids=["the key", "more than the key"])
+def test_out_of_an_overwritten_secret(stage: Stage, engineer: Engineer, lost: tuple[str, ...]) -> None:
     before = stage.labelled("AWSCURRENT")
-    stage.edit(privateKey=None, certificate=None)
+    stage.edit(privateKey=None, certificate=None, **dict.fromkeys(lost))
 
     remedy = remedy_of(stage, stage.begin())
     assert remedy.startswith(f"{give_up(stage)}, go back to that version (make rollback SECRET={stage.arn}), and")
@@ -29,6 +33,22 @@ def test_out_of_an_overwritten_secret(stage: Stage, engineer: Engineer) -> None:
 
     assert stage.labels()["AWSCURRENT"] == before.version_id
     stage.rotate()
+
+
+def test_out_of_an_overwritten_secret_whose_own_user_installs() -> None:
+    with Stage() as stage:
+        own_user(stage)
+        stage.rotate()
+        before = stage.labelled("AWSCURRENT")
+        stage.edit(privateKey=None, certificate=None)
+        engineer = Engineer(stage)
+
+        assert remedy_of(stage, stage.begin()).startswith(f"{give_up(stage)}, go back to that version")
+        engineer.rotations().give_up(engineer.look())
+        engineer.roll_back()
+
+        assert stage.labels()["AWSCURRENT"] == before.version_id
+        stage.rotate()
 
 
 def test_out_of_a_document_that_was_changed_under_its_rotation(stage: Stage, engineer: Engineer) -> None:
