@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from operate.checks.finding import Finding, failed, ok, task, warning
 from operate.checks.logins import holds_another
 from operate.checks.versions import Held
-from salesforce_keypair.credential import Credential, Installation, certificate_in
+from salesforce_keypair.credential import Credential, Installation, Standby, certificate_in
 from salesforce_keypair.errors import ForeignCertificate, InvalidSecret
 from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.salesforce.app_certificate import Installed
@@ -89,7 +89,7 @@ def judge_installed(
     if not installed.shown:
         return _judge_hidden(current, secret_id, logs_in=logs_in)
     if owner is None:
-        return foreign(installed)
+        return foreign(installed) if current.standby is None else _foreign_in_use(installed, current.standby, secret_id)
     labels = owner.held.version.labels if owner.held else frozenset()
     if CURRENT in labels:
         return ok("the app holds AWSCURRENT's certificate")
@@ -131,6 +131,15 @@ def foreign(installed: Installed) -> Finding:
         "set replaceForeignCertificate to true in the secret (make onboard with --replace-foreign-certificate) and "
         "start a rotation",
         error=ForeignCertificate.code,
+    )
+
+
+def _foreign_in_use(installed: Installed, standby: Standby, secret_id: str) -> Finding:
+    return replace(
+        foreign(installed),
+        remedy=f"start a rotation, which goes over to the second app, {standby.app_name}; then find out who put it "
+        "there (Setup Audit Trail), for the rotation after that would stop at it",
+        command=task("rotate", secret_id),
     )
 
 

@@ -35,7 +35,7 @@ class Checks:
     installed: Installed | None = None
     """What the app of the document shows; None where it couldn't be looked at."""
     foreign: bool = False
-    """Whether an app holds a certificate that no version of the secret knows."""
+    """Whether the app that the next rotation changes holds a certificate that no version of the secret knows."""
 
     @property
     def failed(self) -> bool:
@@ -205,7 +205,7 @@ class Checks:
         ):
             self.found(Finding(Level.OK, f"{name} holds a certificate of this secret ({certificate.fingerprint[:16]})"))
         else:
-            self.foreign = True
+            self.foreign = self.foreign or _is_next(credential)
             self.found(_foreign(credential, certificate))
 
     def _may_install(self, credential: Credential, app: AppCertificate, installed: Installed) -> None:
@@ -258,26 +258,42 @@ def _read(app: AppCertificate) -> tuple[Settings | None, Installed]:
 def _foreign(credential: Credential, certificate: Certificate | None) -> Finding:
     found = "one that can't be read" if certificate is None else certificate.fingerprint[:16]
     what = f"{credential.app_name} holds a certificate that no version of this secret knows ({found})"
+    has_key, standby = credential.private_key is not None, credential.standby
+    if standby is not None and not _is_next(credential):
+        return Finding(
+            Level.FAILED if has_key else Level.WARNING,
+            f"{what}, so the private key can't log in through this app" if has_key else what,
+            remedy=(
+                f"leave it there, and --private-key out: the next rotation goes over to {standby.app_name}; after that "
+                "run this again, and if nobody logs in with it, with --replace-foreign-certificate"
+            ),
+        )
     if credential.replace_foreign_certificate:
         return Finding(
             Level.WARNING,
             f"{what}; the next rotation replaces it",
             remedy="who logs in with the key to it is locked out then: see that nobody does",
         )
-    if credential.private_key is not None:
+    if has_key and standby is None:
         return Finding(
             Level.FAILED,
             f"{what}, so the private key can't log in through this app",
             remedy=(
-                "give the key to the app's certificate; or leave --private-key out and let the next rotation replace "
-                "the certificate (--replace-foreign-certificate)"
+                "give the key to the app's certificate; or let the next rotation replace the certificate "
+                "(--replace-foreign-certificate), with no --private-key and no other change beside it"
             ),
         )
     return Finding(
         Level.FAILED,
-        f"{what}, so the first rotation would stop with ForeignCertificate",
+        f"{what}, so the next rotation would stop with ForeignCertificate",
         remedy=(
-            "import the key to it (--private-key); or give its user an app of its own; or, if nobody logs in with it, "
-            "let the first rotation replace it (--replace-foreign-certificate)"
+            ("import the key to it (--private-key); or " if standby is None else "")
+            + "give its user an app of its own; or, if nobody logs in with it, let the next rotation replace it "
+            "(--replace-foreign-certificate)"
         ),
     )
+
+
+def _is_next(credential: Credential) -> bool:
+    """Whether the next rotation puts its certificate into this app: of two it is the second one's turn."""
+    return credential.standby is None or credential.standby.consumer_key == credential.consumer_key

@@ -48,8 +48,10 @@ def prepare(
         _refuse_another_key(credential, imported)
         imported = None
     checks = Checks(place, found.certificates, say)
-    # A key that is in use stays so. One that comes in, or is to log in elsewhere, must do that first.
-    may_replace = imported is None and (credential.private_key is None or not proposal.changes)
+    # A key that is in use stays so. One that comes in, or is to log in elsewhere, must do that first. Of two apps the
+    # next rotation changes the one that no key logs in through.
+    stays = imported is None and (credential.private_key is None or not proposal.changes)
+    may_replace = stays or credential.standby is not None
     checks.run(
         replace(
             credential,
@@ -62,7 +64,8 @@ def prepare(
         after["replaceForeignCertificate"] = True
     if imported is not None and not checks.failed:
         after |= _members_of(imported, checks)
-    if not checks.failed and not checks.foreign and "privateKey" in after:
+    locked_out = checks.foreign and credential.standby is None
+    if not checks.failed and not locked_out and "privateKey" in after:
         checks.prove(place.parse(json.dumps(after)))
     return replace(proposal, after=after), checks
 

@@ -333,6 +333,18 @@ def test_the_second_apps_foreign_certificate_is_told_before_the_rotation_that_st
     assert seen["app.certificate"].status is Status.OK
 
 
+def test_a_foreign_certificate_in_the_first_of_two_apps_is_left_by_going_over_to_the_second() -> None:
+    with two_apps_stage() as stage:
+        stage.world.app.install(key_pair("foreign").pem)
+        seen = doctor(stage)
+        assert "goes over to the second app, BillingStandby" in (seen["app.certificate"].finding.remedy or "")
+        stage.rotate()
+        after = doctor(stage)
+
+    assert after[CURRENT_LOGIN].status is Status.OK
+    assert after["app.standby"].finding.error == "ForeignCertificate"
+
+
 def switch_jwt_tokens_on(stage: Stage) -> None:
     app = stage.world.app
     app.elements = tuple(

@@ -170,6 +170,39 @@ def test_a_key_is_not_moved_to_an_app_that_holds_a_foreign_certificate(desk: Des
     assert desk.seen() == before
 
 
+def test_of_two_apps_a_rotation_goes_over_to_the_second_before_it_replaces_what_is_in_the_first(desk: Desk) -> None:
+    desk.done()
+    desk.stage.rotate()
+    second = desk.use_standby()
+    desk.stage.world.standby.install(key_pair("second").pem)
+    refused = desk.onboard("--yes", **second)
+    added = desk.done("--replace-foreign-certificate", **second)
+    _foreign_certificate(desk)
+    in_use = desk.onboard("--yes", "--replace-foreign-certificate", **second)
+
+    assert "so the next rotation would stop with ForeignCertificate" in refused.output
+    assert "BillingStandby holds a certificate that no version of this secret knows" in added
+    assert "the next rotation replaces it" in added
+    assert in_use.exit_code == 1
+    assert "the next rotation goes over to BillingStandby; after that" in " ".join(in_use.output.split())
+
+    desk.stage.rotate()
+    assert (desk.document["appName"], "replaceForeignCertificate" in desk.document) == ("BillingStandby", False)
+    assert "the next rotation replaces it" in desk.done("--replace-foreign-certificate", **second)
+    desk.stage.rotate()
+    assert desk.document["appName"] == "Billing"
+
+
+def test_before_the_first_key_the_first_of_two_apps_may_keep_what_it_holds_till_its_turn(desk: Desk) -> None:
+    second = desk.use_standby()
+    _foreign_certificate(desk)
+    said = desk.done("--replace-foreign-certificate", **second)
+
+    assert "the next rotation goes over to BillingStandby" in said
+    assert "replaceForeignCertificate" not in desk.document
+    desk.stage.rotate()
+
+
 def test_a_key_from_outside_comes_in_only_if_it_logs_in(desk: Desk, tmp_path: Path) -> None:
     _foreign_certificate(desk)
     key = tmp_path / "key.pem"
