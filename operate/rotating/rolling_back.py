@@ -93,10 +93,17 @@ class Target:
             )
         else:
             first = f"See that the app {app} honours the key of AWSPREVIOUS; else {who.lower()} its certificate there"
+        # Its successor dropped the leave, and with the document it comes back.
+        again = (
+            ["replaceForeignCertificate is true again: the next rotation replaces whatever certificate it finds."]
+            if self.previous_credential.replace_foreign_certificate
+            else []
+        )
         return [
             f"{first}.",
             f"Wait until that key logs in, then move AWSCURRENT from {self.current.name} to {self.previous.name}.",
             f"Label {self.current.name} ROLLEDBACK, which callers still try.",
+            *again,
         ]
 
 

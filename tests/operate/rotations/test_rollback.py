@@ -40,6 +40,22 @@ def test_the_previous_key_is_current_once_it_logs_in_everywhere(
     assert engineer.has_leaked() == set()
 
 
+def test_a_leave_that_was_used_up_and_comes_back_with_its_document_is_told_before(
+    stage: Stage, engineer: Engineer
+) -> None:
+    before = Target.of(engineer.look()).plan()
+    stage.edit(replaceForeignCertificate=True)
+    stage.rotate()
+    assert "replaceForeignCertificate" not in stage.labelled("AWSCURRENT").document
+
+    told = Target.of(engineer.look()).plan()[-1]
+
+    assert told.startswith("replaceForeignCertificate is true again")
+    assert not any("replaceForeignCertificate" in line for line in before)
+    engineer.roll_back()
+    assert stage.labelled("AWSCURRENT").document["replaceForeignCertificate"] is True
+
+
 def test_a_key_that_is_honoured_a_while_longer_isnt_taken_for_one_whose_certificate_is_there(
     stage: Stage, engineer: Engineer
 ) -> None:
