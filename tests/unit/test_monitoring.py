@@ -331,6 +331,18 @@ def edited(scene: Scene) -> None:
     scene.put(TWO, text_of(key_pair("first"), username="somebody.else@example.com"), CURRENT)
 
 
+def edited_and_rotated_at_once(scene: Scene) -> None:
+    edited(scene)
+    scene.clock.advance(60)
+    scene.put(THREE, text_of(key_pair("second"), username="somebody.else@example.com"), PENDING)
+
+
+def edited_under_a_rotation(scene: Scene) -> None:
+    scene.put(THREE, text_of(key_pair("second")), PENDING)
+    scene.clock.advance(60)
+    edited(scene)
+
+
 @pytest.mark.parametrize(
     ("change", "seconds", "anew"),
     [
@@ -338,9 +350,15 @@ def edited(scene: Scene) -> None:
         (put_back, SETTLING, False),
         (put_back, SETTLING + 1, True),
         (in_progress, SETTLING + 1, False),
+        (in_progress, 2 * HOUR, False),
+        # What is stuck for days mustn't hide for as long that no login succeeds.
+        (in_progress, 2 * HOUR + 1, True),
         (rotated, 0, False),
         (rotated, SETTLING + 1, True),
         (edited, 0, True),
+        (edited_and_rotated_at_once, 0, False),
+        (edited_under_a_rotation, 0, True),
+        (edited_under_a_rotation, SETTLING + 1, False),
     ],
 )
 def test_a_token_that_nobody_had_before_is_asked_for_unless_a_change_may_spread(

@@ -98,12 +98,17 @@ class KeyMonitor:
 
     def _note_spreading(self, secret: WatchedSecret, report: Report) -> None:
         """Whether a certificate may have been put in or put back so lately that not every server honours it."""
-        changed = secret.history.changed
-        lately = changed is not None and self._seconds_since(changed) <= self._settling
-        if lately and secret.edited is not None and self._seconds_since(secret.edited) <= self._settling:
+        unfinished, edited = secret.unfinished(), secret.edited
+        began = None if unfinished is None else secret.since(unfinished)
+        if edited is not None and self._is_since(edited, self._settling) and (began is None or began <= edited):
             # It is the document that was changed, and a token from before says nothing of that.
             return
-        report.spreading = lately or secret.unfinished() is not None
+        # One that is stuck for long changes nothing any more, and a key that is dead mustn't stay unseen behind it.
+        under_way = unfinished is not None and (began is None or self._is_since(began, PENDING_LONG_HOURS * _HOUR))
+        report.spreading = under_way or self._is_since(secret.history.changed, self._settling)
+
+    def _is_since(self, moment: datetime | None, seconds: float) -> bool:
+        return moment is not None and self._seconds_since(moment) <= seconds
 
     def _check_rotations(self, secret: WatchedSecret, report: Report) -> None:
         unfinished = secret.unfinished()
