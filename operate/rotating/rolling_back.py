@@ -70,7 +70,8 @@ class Target:
                 f"AWSPREVIOUS, {previous.name}, is what was rolled back from (ROLLEDBACK)",
                 remedy="nothing was changed; `rotate` makes a new key and goes on from there",
             )
-        if not credential.same_user(current_credential):
+        # Who overwrote the secret may have named another, and without a key nobody logs in as that one.
+        if current_credential.private_key is not None and not credential.same_user(current_credential):
             raise InvalidSecret(
                 "AWSPREVIOUS logs in as another user or to another org than AWSCURRENT",
                 remedy="move AWSCURRENT by hand if that is what you want (update-secret-version-stage)",

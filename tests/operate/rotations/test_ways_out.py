@@ -21,10 +21,14 @@ def give_up(stage: Stage) -> str:
     return f"give this rotation up (make resume SECRET={stage.arn} ARGS=--give-up)"
 
 
-@pytest.mark.parametrize("lost", [(), ("appName", "adminSecretArn")], ids=["the key", "more than the key"])
-def test_out_of_an_overwritten_secret(stage: Stage, engineer: Engineer, lost: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "written",
+    [{}, {"appName": None, "adminSecretArn": None}, {"username": "somebody.else@example.com"}],
+    ids=["without the key", "without more", "for another user"],
+)
+def test_out_of_an_overwritten_secret(stage: Stage, engineer: Engineer, written: dict[str, str | None]) -> None:
     before = stage.labelled("AWSCURRENT")
-    stage.edit(privateKey=None, certificate=None, **dict.fromkeys(lost))
+    stage.edit(privateKey=None, certificate=None, **written)
 
     remedy = remedy_of(stage, stage.begin())
     assert remedy.startswith(f"{give_up(stage)}, go back to that version (make rollback SECRET={stage.arn}), and")
