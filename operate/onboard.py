@@ -157,10 +157,10 @@ def _write(place: Workplace, kept: Secret, found: Found, proposal: Proposal, *, 
     if dry_run:
         place.console.print("Dry run: nothing was written.")
         return
-    if found.rotating:
+    if found.rotating and not proposal.only_leaves:
         raise InvalidRequest(
             "a rotation of the secret is under way, and would not take the change over",
-            remedy="wait until it has ended, and run this again",
+            remedy="wait until it has ended, or give it up (`make resume` with ARGS=--give-up), and run this again",
         )
     confirm(place, (), yes=yes, question="Write this?")
     if found.exists:

@@ -59,6 +59,11 @@ class Proposal:
         ]
 
     @property
+    def only_leaves(self) -> bool:
+        """Whether the leave to replace a foreign certificate is all that is new: a rotation under way heeds that."""
+        return {change.member for change in self.changes} == {"replaceForeignCertificate"}
+
+    @property
     def kept(self) -> Sequence[str]:
         """The names of the members that stay as they are."""
         return [member for member, value in self.before.items() if self.after.get(member) == value]

@@ -50,5 +50,6 @@ def ending(secret: str, found: Found, proposal: Proposal, findings: Iterable[Fin
         why = "replaces the imported key" if "privateKey" in proposal.after else "makes the first key"
         lines.append(f"Next, {why}: make rotate SECRET={secret}")
     elif proposal.after.get("replaceForeignCertificate") is True:
-        lines.append(f"Next, puts a certificate of ours into the app: make rotate SECRET={secret}")
+        task = "resume" if found.rotating else "rotate"
+        lines.append(f"Next, puts a certificate of ours into the app: make {task} SECRET={secret}")
     return lines

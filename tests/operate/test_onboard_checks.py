@@ -9,6 +9,7 @@ import pytest
 from operate.onboarding.app_rules import menu_of
 from operate.onboarding.finding import Place
 from salesforce_keypair.credential import AppType
+from salesforce_keypair.errors import ForeignCertificate
 from salesforce_keypair.notices import where_to_upload
 from tests.integration.org_client import key_pair
 from tests.operate.desk import Desk
@@ -168,6 +169,21 @@ def test_a_key_is_not_moved_to_an_app_that_holds_a_foreign_certificate(desk: Des
     assert result.exit_code == 1
     assert "the private key can't log in through this app" in result.output
     assert desk.seen() == before
+
+
+def test_a_rotation_that_has_stopped_at_a_foreign_certificate_goes_on_once_it_may_replace_it(desk: Desk) -> None:
+    desk.done()
+    desk.stage.rotate()
+    _foreign_certificate(desk)
+    stopped = desk.stage.begin()
+    assert isinstance(desk.stage.deliver_all(stopped), ForeignCertificate)
+    more = desk.onboard("--yes", "--replace-foreign-certificate", "--validity-days", "90")
+    said = desk.done("--replace-foreign-certificate")
+
+    assert more.exit_code == 1
+    assert "Next, puts a certificate of ours into the app: make resume" in said
+    assert desk.stage.deliver_all(stopped) is None
+    assert desk.stage.labels()["AWSCURRENT"] == stopped.version_id
 
 
 def test_of_two_apps_a_rotation_goes_over_to_the_second_before_it_replaces_what_is_in_the_first(desk: Desk) -> None:
