@@ -17,6 +17,7 @@ from operate.workplace import Workplace
 from salesforce_keypair.bridge import Bridge
 from salesforce_keypair.credential import Credential
 from salesforce_keypair.errors import LoginRefused, SecretUnavailable
+from salesforce_keypair.secret_store import CURRENT
 from salesforce_keypair.settling import SettlingRule
 from salesforce_keypair.shared_tokens import SharedTokens
 from salesforce_keypair.token_table import TokenTable
@@ -45,7 +46,9 @@ class Rotations:
         """How it stands."""
         looked = self.look()
         apps = None
-        if with_apps:
+        current = looked.labelled(CURRENT)
+        # A document that can't be used names no app either, and its trouble is told beside its version.
+        if with_apps and (current is None or current.problem is None):
             apps = holdings(looked, self.workplace.open_app, self.workplace.within(_READING_SECONDS))
         return status_of(looked, apps, now=self.workplace.clock.time())
 

@@ -113,7 +113,7 @@ def test_what_cant_be_read_is_said_and_the_rest_is_shown_all_the_same(stage: Sta
     stage.world.admin_app.consumer_secret = "changed"
     stage.edit(keyAlgorithm="EC_P256")
 
-    status = engineer.rotations().status(with_apps=False)
+    status = engineer.rotations().status(with_apps=True)
     text = "\n".join(lines_of(status))
 
     assert "can't be used: keyAlgorithm" in text
