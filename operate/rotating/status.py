@@ -9,6 +9,7 @@ from operate.rotating.looking import Looked, Version, shown, span
 from salesforce_keypair.credential import Installation
 from salesforce_keypair.errors import InvalidSecret
 from salesforce_keypair.notices import where_to_upload
+from salesforce_keypair.secret_store import CURRENT, PREVIOUS
 
 _DAY = 86_400.0
 
@@ -111,10 +112,11 @@ def lines_of(status: Status) -> Iterator[str]:
     yield f"  next       {rotation.next or 'Secrets Manager tells no date'}"
     for app in status.apps or ():
         yield f"  app        {app.name} {app.text}"
+    lost = any(PREVIOUS in version.labels and version.fingerprint is not None for version in status.versions)
     for version in status.versions:
         yield ""
         yield f"  {', '.join(version.labels)}"
-        yield from (f"    {line}" for line in _lines_of_version(version))
+        yield from (f"    {line}" for line in _lines_of_version(version, lost=lost and CURRENT in version.labels))
     if status.pending is not None:
         age = "" if status.pending.age_seconds is None else f" for {span(status.pending.age_seconds)}"
         yield ""
@@ -122,7 +124,8 @@ def lines_of(status: Status) -> Iterator[str]:
         yield f"  {status.pending.remedy}"
 
 
-def _lines_of_version(version: VersionStatus) -> Iterator[str]:
+def _lines_of_version(version: VersionStatus, *, lost: bool) -> Iterator[str]:
+    """With `lost`, a key that isn't there was there before."""
     yield f"version      {version.version_id}"
     if version.fingerprint is not None:
         yield f"fingerprint  {version.fingerprint}"
@@ -136,7 +139,11 @@ def _lines_of_version(version: VersionStatus) -> Iterator[str]:
     if version.in_apps:
         yield f"in the app   {', '.join(version.in_apps)}"
     if version.fingerprint is None and version.problem is None:
-        yield "key          none yet: the first rotation makes it"
+        yield "key          " + (
+            "none, while AWSPREVIOUS holds one: somebody overwrote the secret; `rollback` goes back"
+            if lost
+            else "none yet: the first rotation makes it"
+        )
     if version.problem is not None:
         yield f"can't be used: {version.problem}"
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from operate.rotating.status import lines_of
 from tests.operate.rotations.support import Engineer
 from tests.sandbox.aws import RotationRequest
 from tests.scenarios.set_ups import own_user
@@ -29,6 +30,9 @@ def give_up(stage: Stage) -> str:
 def test_out_of_an_overwritten_secret(stage: Stage, engineer: Engineer, written: dict[str, str | None]) -> None:
     before = stage.labelled("AWSCURRENT")
     stage.edit(privateKey=None, certificate=None, **written)
+    assert "somebody overwrote the secret; `rollback` goes back" in "\n".join(
+        lines_of(engineer.rotations().status(with_apps=False))
+    )
 
     remedy = remedy_of(stage, stage.begin())
     assert remedy.startswith(f"{give_up(stage)}, go back to that version (make rollback SECRET={stage.arn}), and")
