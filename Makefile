@@ -13,6 +13,7 @@ ARCH ?= arm64
 WORKERS ?= 4
 ARGS ?=
 ALL ?=
+MORE ?=
 EVENT ?= events/vend-default.json
 
 TOOLS := .tools
@@ -80,8 +81,9 @@ bench: $(READY) ## measure what a token costs, beside what it would cost otherwi
 	@"$(MAKE)" --no-print-directory local-build
 	@$(PYTHON) -m tests.sandbox.bench $(ARGS)
 
-QUICK_TESTS := -m "not exhaustive and not cuts and not slow"
-ALL_TESTS := -m "not exhaustive and not cuts" --cov --cov-fail-under=95
+QUICK_TESTS := -m "not exhaustive and not further and not cuts and not slow"
+ALL_TESTS := -m "not exhaustive and not further and not cuts" --cov --cov-fail-under=95
+PROOFS := cuts or exhaustive or sampled
 
 test: $(READY) ## run the quick tests; with ALL=yes all but those of prove, and coverage; or ARGS="tests/unit -k name"
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),$(if $(ALL),$(ALL_TESTS),$(QUICK_TESTS)))
@@ -89,8 +91,8 @@ test: $(READY) ## run the quick tests; with ALL=yes all but those of prove, and 
 cuts: $(READY) ## let one trouble befall every remote call of a rotation, and see each promise hold
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal -m cuts
 
-prove: $(READY) ## try to break every promise in every way that is known (takes some tens of minutes)
-	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile prove -m "cuts or exhaustive or sampled"
+prove: $(READY) ## try to break every promise in every way that is known (MORE=yes: in further set-ups, too)
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile prove -m "$(PROOFS)$(if $(MORE), or further)"
 
 mutate: $(MUTMUT_READY) ## change the code in small ways and see the tests notice (takes an hour; ARGS="vending fetching")
 	@nice -n 15 $(MUTMUT_HOME)/bin/python -m tests.mutation $(ARGS)

@@ -81,13 +81,14 @@ def _parsed(text: str) -> Credential | None:
 
 
 @given(text=_documents)
-@examples(9_000)
+@examples(12_000)
 def test_any_text_for_a_document(text: str) -> None:
     credential = _parsed(text)
 
     if credential is not None:
         assert _secrets().find(repr(credential)) == set()
-        assert credential.consumer_key not in repr(credential)
+        # A short one is in other members by chance.
+        assert len(credential.consumer_key) < 8 or credential.consumer_key not in repr(credential)
         assert credential.username.isprintable()
         assert 0 < credential.validity_days < 4_000
         json.dumps(credential.document).encode()
@@ -104,7 +105,7 @@ def _is_installable(credential: Credential) -> bool:
 
 
 @given(text=st.deferred(lambda: texts(_right(), values, most=2)))
-@examples(400)
+@examples(300)
 def test_a_document_that_was_taken_has_a_successor_that_is_taken_too(text: str) -> None:
     credential = _parsed(text)
     if credential is None or not _is_installable(credential):
@@ -119,7 +120,7 @@ def test_a_document_that_was_taken_has_a_successor_that_is_taken_too(text: str) 
 
 
 @given(text=_admins)
-@examples(5_000)
+@examples(1_000)
 def test_any_text_for_an_admins_secret(text: str) -> None:
     admin = value_or_error(
         lambda: parse_admin(text, hosts=LOOPBACK), secrets=_secrets(), errors=(InvalidSecret, HostNotAllowed)

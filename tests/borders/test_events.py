@@ -44,7 +44,7 @@ _monitor_events = changed(event("monitor-label-updated") | {"resources": [_ARN]}
 
 
 @given(event=_rotation_events | st.text(max_size=5) | st.none())
-@examples(8_000)
+@examples(12_000)
 def test_any_event_of_a_rotation(event: object) -> None:
     request = value_or_error(lambda: RotationRequest.parse(event), secrets=_secrets(), errors=(InvalidRequest,))
 
@@ -68,7 +68,7 @@ def test_any_request_for_a_token(event: object) -> None:
 
 
 @given(event=_monitor_events)
-@examples(2_000)
+@examples(9_000)
 def test_any_event_of_the_monitor(event: object) -> None:
     secret_ids = secrets_of(event, ("b", "salesforce/keypair", _ARN))
 
@@ -153,7 +153,7 @@ _contexts = st.builds(
 
 
 @given(event=_vend_events, context=_contexts)
-@examples(2_000)
+@examples(1_500)
 def test_any_request_and_any_caller_through_the_vendors_handler(
     account: _Account, event: object, context: Context
 ) -> None:
@@ -167,7 +167,7 @@ _changed_documents = st.deferred(lambda: texts(_document(), most=2))
 
 
 @given(text=_changed_documents, login=weighted((1, st.just(_LOGIN)), (1, changed(_LOGIN, most=2))).flatmap(bodies))
-@examples(3_000)
+@examples(600)
 def test_any_document_and_any_login_through_the_vendors_handler(account: _Account, text: str, login: bytes) -> None:
     account.put(text, http(login))
     reply = account.call(account.vendor, {})
@@ -177,7 +177,7 @@ def test_any_document_and_any_login_through_the_vendors_handler(account: _Accoun
 
 
 @given(event=_rotation_events)
-@examples(2_000)
+@examples(1_000)
 def test_any_event_through_the_rotations_handler(account: _Account, event: object) -> None:
     account.put(json.dumps(_document()), b"")
 

@@ -95,7 +95,7 @@ _certificates = st.deferred(lambda: _changed(_certificate_forms())) | st.text(ma
 
 
 @given(text=_private_keys)
-@examples(3_000)
+@examples(6_000)
 def test_any_text_for_a_private_key(text: str) -> None:
     key = value_or_error(lambda: PrivateKey.parse(text, checked=False), secrets=_secrets(), errors=(UnusableKey,))
 
@@ -117,7 +117,7 @@ def test_any_text_for_a_private_key_that_is_checked_is_a_key_that_signs_or_none(
 
 
 @given(text=_certificates)
-@examples(5_000)
+@examples(6_000)
 def test_any_text_for_a_certificate(text: str) -> None:
     certificate = value_or_error(lambda: Certificate.parse(text), secrets=_secrets(), errors=(UnusableKey,))
 

@@ -145,7 +145,7 @@ def _check(session: Session | None) -> None:
 
 
 @given(answer=_login_answers)
-@examples(4_000)
+@examples(2_000)
 def test_any_answer_to_an_assertion(login_parts: tuple[Transport, FakeClock], answer: bytes) -> None:
     transport, clock = login_parts
     org = _Org(answer)
@@ -160,7 +160,7 @@ def test_any_answer_to_an_assertion(login_parts: tuple[Transport, FakeClock], an
 
 
 @given(answer=_login_answers)
-@examples(2_000)
+@examples(1_000)
 def test_any_answer_to_client_credentials(login_parts: tuple[Transport, FakeClock], answer: bytes) -> None:
     transport, clock = login_parts
     org = _Org(answer)
@@ -175,7 +175,7 @@ def test_any_answer_to_client_credentials(login_parts: tuple[Transport, FakeCloc
 
 
 @given(answer=_liveness_answers)
-@examples(2_000)
+@examples(1_000)
 def test_any_answer_to_a_new_token(login_parts: tuple[Transport, FakeClock], answer: bytes) -> None:
     transport, clock = login_parts
     org = _Org(http(json.dumps(_ANSWER).encode()), answer)

@@ -87,7 +87,7 @@ def test_whatever_was_sealed_as_a_token_is_one_or_none(content: bytes) -> None:
 
 
 @given(sealed_bytes=st.binary(max_size=200), cut=st.integers(0, 400))
-@examples(2_000)
+@examples(4_000)
 def test_bytes_that_nobody_sealed_are_no_token_and_no_refusal(sealed_bytes: bytes, cut: int) -> None:
     right = sealed(_key(), _token())
 
@@ -99,7 +99,7 @@ def test_bytes_that_nobody_sealed_are_no_token_and_no_refusal(sealed_bytes: byte
 
 
 @given(content=weighted((5, bodies(_REFUSAL)), (1, st.binary(max_size=30))))
-@examples(3_000)
+@examples(2_000)
 def test_whatever_was_sealed_as_a_refusal_holds_for_a_while_at_most(content: bytes) -> None:
     refusal = unsealed_refusal(_key(), seal(_key().private_key, content, context=["refusal", _ARN, "v1"]))
     clock = FakeClock(_NOW)

@@ -11,7 +11,7 @@ from tests.sandbox.prices import Use, dollars
 from tests.sandbox.world import Code
 
 # Half a minute of starting processes, for a task that nobody depends on at night.
-pytestmark = pytest.mark.exhaustive
+pytestmark = pytest.mark.further
 
 PLAN = Plan(environments=3, calls=5, slow_calls=2)
 

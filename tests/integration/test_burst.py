@@ -16,9 +16,9 @@ LOGIN_SECONDS = 1.0
 @pytest.mark.parametrize(
     ("played", "logins", "tokens"),
     [
-        pytest.param(Round.SHARED, 1, 1, marks=pytest.mark.exhaustive),
+        pytest.param(Round.SHARED, 1, 1, marks=pytest.mark.further),
         pytest.param(Round.KILLED, 2, 1, marks=pytest.mark.slow),
-        pytest.param(Round.ALONE, ENVIRONMENTS, ENVIRONMENTS, marks=pytest.mark.exhaustive),
+        pytest.param(Round.ALONE, ENVIRONMENTS, ENVIRONMENTS, marks=pytest.mark.further),
     ],
 )
 def test_a_burst_of_cold_environments_costs_one_login_or_one_for_each(played: Round, logins: int, tokens: int) -> None:

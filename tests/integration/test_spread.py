@@ -77,7 +77,7 @@ def test_what_is_broken_is_named(broken: Seen, named: str) -> None:
     ("vendor", "bridge"),
     [
         pytest.param(Vendor.ENDING, True, marks=pytest.mark.slow),
-        pytest.param(Vendor.COLD, True, marks=pytest.mark.exhaustive),
+        pytest.param(Vendor.COLD, True, marks=pytest.mark.further),
         pytest.param(Vendor.ENDING, False, marks=pytest.mark.slow),
     ],
 )

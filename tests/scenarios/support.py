@@ -9,7 +9,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import Any, Self
 
 import boto3
@@ -80,14 +81,12 @@ class Held:
     @property
     def document(self) -> Mapping[str, Any]:
         """What it says; nothing where somebody stored what is no document."""
-        text = self.text or ""
-        document: Mapping[str, Any] = json.loads(text) if text.startswith("{") else {}
-        return document
+        return _document_in(self.text or "")
 
     @property
     def pair(self) -> Pair | None:
         """Its key pair, if it holds one."""
-        return pair_in(self.document)
+        return _pair_in(self.text or "")
 
     @property
     def fingerprint(self) -> str | None:
@@ -331,6 +330,18 @@ class Stage:
             entry for entry in self.world.org.log.entries() if ("User-Agent", "outsider") not in entry.headers
         ]
         return len(self.world.aws.calls(caller=ROTATION)) + len(to_salesforce)
+
+
+# The same few versions are looked at before and after everything that happens.
+@lru_cache(maxsize=64)
+def _document_in(text: str) -> Mapping[str, Any]:
+    document: dict[str, Any] = json.loads(text) if text.startswith("{") else {}
+    return MappingProxyType(document)
+
+
+@lru_cache(maxsize=64)
+def _pair_in(text: str) -> Pair | None:
+    return pair_in(_document_in(text))
 
 
 @cache

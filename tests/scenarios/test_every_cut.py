@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.timeout(1200), pytest.mark.no_cover]
 KILLED = [name for name in TROUBLES if name.startswith("killed")]
 # A second try within the same step is all that they take.
 BORNE = ("server error", "reset before", "reset after")
+# Of a call that takes effect and one that doesn't, in a process that ends and one that tries again.
+IN_SHORT = ("killed before", "killed after", "reset after")
 # By how many calls the second of two cuts comes after the first, at most: past a whole delivery.
 FURTHER = 45
 PAIRS, PAIRS_AT_ONCE = 500, 20
@@ -52,13 +54,20 @@ def each(set_ups: Iterable[SetUp], troubles: Iterable[str]) -> pytest.MarkDecora
     return pytest.mark.parametrize(("set_up", "trouble"), cases, ids=str)
 
 
+def each_by_weight(set_ups: Iterable[SetUp], troubles: Iterable[str], further: Iterable[str]) -> pytest.MarkDecorator:
+    """Some of the troubles for `make prove`, and further ones for who has more time."""
+    cases = [pytest.param(set_up, trouble, marks=pytest.mark.exhaustive) for set_up in set_ups for trouble in troubles]
+    more = [pytest.param(set_up, trouble, marks=pytest.mark.further) for set_up in set_ups for trouble in further]
+    return pytest.mark.parametrize(("set_up", "trouble"), cases + more, ids=str)
+
+
 @pytest.mark.cuts
 @each(MAIN, TROUBLES)
 def test_a_rotation_survives_each_trouble_at_each_of_its_calls(set_up: SetUp, trouble: str, count: Count) -> None:
     cut_each(set_up, trouble, count)
 
 
-@pytest.mark.exhaustive
+@pytest.mark.further
 @each(MAIN[1:], LASTING)
 def test_a_rotation_survives_what_lasts_until_the_delivery_ends(set_up: SetUp, trouble: str, count: Count) -> None:
     cut_each(set_up, trouble, count)
@@ -70,16 +79,14 @@ def test_the_process_may_end_anywhere_in_other_set_ups(set_up: SetUp, trouble: s
     cut_each(set_up, trouble, count)
 
 
-@pytest.mark.exhaustive
-@each((*BY_HAND, *CERTIFIED), TROUBLES)
+@each_by_weight((*BY_HAND, *CERTIFIED), IN_SHORT, further=[trouble for trouble in TROUBLES if trouble not in IN_SHORT])
 def test_a_rotation_that_others_take_part_in_survives_each_trouble_at_each_of_its_calls(
     set_up: SetUp, trouble: str, count: Count
 ) -> None:
     cut_each(set_up, trouble, count)
 
 
-@pytest.mark.exhaustive
-@each(UNHEEDED, ["killed before", "reset after", "server error, lasting"])
+@each_by_weight(UNHEEDED, ["killed before"], further=["reset after", "server error, lasting"])
 def test_a_certificate_that_is_never_honoured_is_put_back_whatever_comes_between(
     set_up: SetUp, trouble: str, count: Count
 ) -> None:

@@ -22,7 +22,7 @@ from tests.scenarios.support import Stage
 TAIL = {"logs tail": {"--since", "--follow", "--format", "--filter-pattern"}}
 EVERYWHERE = {"--query", "--region", "--output", "--profile"}
 # What the Makefile reads from who calls it.
-VARIABLES = {"ALL", "ARCH", "ARGS", "EVENT", "SECRET", "WORKERS"}
+VARIABLES = {"ALL", "ARCH", "ARGS", "EVENT", "MORE", "SECRET", "WORKERS"}
 OPERATE = ("onboard", "doctor", "status", "rotate", "resume", "rollback", "revoke")
 OTHERS = {".", "cd", "git", "sam", "sf"}
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from salesforce_keypair.errors import KeyPairError, RolledBack
 from tests.integration.org_client import key_pair
-from tests.sandbox.org import App
+from tests.sandbox.org import App, DeployPace
 from tests.scenarios.disorder import Event, OrgClock, Scene, Spread
 from tests.scenarios.promises import Promises, apps_but_certificates, assert_tells_what_to_do, has_logged_in
 from tests.scenarios.set_ups import SetUp
@@ -67,6 +67,8 @@ class Watch:
 def play(set_up: SetUp, events: Sequence[Event]) -> None:
     """Let events happen to a secret whose rotation has begun; each assertion that fails is a broken promise."""
     with set_up.staged() as stage, shortcut(stage.world) as crossing:
+        # One question after a deploy is enough: what comes in between is cut elsewhere.
+        stage.world.org.deployments.pace = DeployPace(0, 0)
         watch = Watch(stage)
         scene = Scene(stage, crossing, watch.ended)
         crossing.seen = lambda operation, parameters: _see(scene, watch, operation, parameters)
