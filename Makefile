@@ -11,6 +11,8 @@ NODE_VERSION := 22.23.3
 ARCH ?= arm64
 # More than there are processors, for most of what the tests do is wait.
 WORKERS ?= 4
+# As many as there are processors: what prove does is reckon, not wait.
+PROVERS ?= $(shell getconf _NPROCESSORS_ONLN)
 ARGS ?=
 ALL ?=
 MORE ?=
@@ -92,7 +94,7 @@ cuts: $(READY) ## let one trouble befall every remote call of a rotation, and se
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal -m cuts
 
 prove: $(READY) ## try to break every promise in every way that is known (MORE=yes: in further set-ups, too)
-	@$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile prove -m "$(PROOFS)$(if $(MORE), or further)"
+	@$(PYTHON) -m pytest -n $(PROVERS) --dist worksteal --hypothesis-profile prove -m "$(PROOFS)$(if $(MORE), or further)"
 
 mutate: $(MUTMUT_READY) ## change the code in small ways and see the tests notice (takes an hour; ARGS="vending fetching")
 	@nice -n 15 $(MUTMUT_HOME)/bin/python -m tests.mutation $(ARGS)

@@ -111,7 +111,7 @@ _made = cache(_Store)
 
 
 @given(script=_scripts)
-@examples(2_500)
+@examples(1_000)
 def test_any_answer_of_secrets_manager(script: tuple[str, bytes]) -> None:
     operation, answer = script
     made = _made()
@@ -206,7 +206,7 @@ _tables = cache(_Tables)
 
 
 @given(answer=_table_answers, call=st.sampled_from(("read", "lease", "put", "release")))
-@examples(3_000)
+@examples(1_500)
 def test_any_item_and_any_answer_of_dynamodb(answer: bytes, call: str) -> None:
     made = _tables()
     table = made.table(made.clock)

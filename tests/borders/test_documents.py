@@ -81,7 +81,7 @@ def _parsed(text: str) -> Credential | None:
 
 
 @given(text=_documents)
-@examples(12_000)
+@examples(16_000)
 def test_any_text_for_a_document(text: str) -> None:
     credential = _parsed(text)
 

@@ -127,7 +127,7 @@ _environments = st.sets(st.sampled_from(sorted(_CHOICES)), max_size=6).flatmap(
 
 
 @given(environ=_environments, serves_secrets=st.booleans())
-@examples(6_000)
+@examples(3_000)
 def test_any_environment(environ: dict[str, str], serves_secrets: bool) -> None:
     settings = value_or_error(
         lambda: Settings.from_environment(environ, serves_secrets=serves_secrets), errors=(InvalidSettings,)

@@ -68,7 +68,7 @@ def test_any_request_for_a_token(event: object) -> None:
 
 
 @given(event=_monitor_events)
-@examples(9_000)
+@examples(12_000)
 def test_any_event_of_the_monitor(event: object) -> None:
     secret_ids = secrets_of(event, ("b", "salesforce/keypair", _ARN))
 

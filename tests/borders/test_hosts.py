@@ -129,7 +129,7 @@ def _is_an_orgs(host: str | None) -> bool:
 
 
 @given(url=_urls())
-@examples(11_000)
+@examples(8_000)
 def test_what_is_let_through_is_an_orgs_host_by_every_parser(url: str) -> None:
     origin = value_or_error(lambda: Hosts().origin(url, what="baseUri"), errors=(HostNotAllowed,))
 

@@ -134,7 +134,7 @@ def _asked(answer: bytes) -> Answer | None:
 
 
 @given(answer=_whole | _raw)
-@examples(2_500)
+@examples(1_500)
 def test_any_http_answer_is_an_answer_or_none(answer: bytes) -> None:
     got = _asked(answer)
 

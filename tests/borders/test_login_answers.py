@@ -145,7 +145,7 @@ def _check(session: Session | None) -> None:
 
 
 @given(answer=_login_answers)
-@examples(2_000)
+@examples(1_000)
 def test_any_answer_to_an_assertion(login_parts: tuple[Transport, FakeClock], answer: bytes) -> None:
     transport, clock = login_parts
     org = _Org(answer)

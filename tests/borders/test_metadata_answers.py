@@ -224,7 +224,7 @@ _scripts = _kinds.flatmap(
 
 
 @given(script=_scripts)
-@examples(1_200)
+@examples(800)
 def test_any_answer_to_a_read(script: tuple[AppKind, bytes, list[bytes]]) -> None:
     kind, listed, reads = script
     answer = reads[0]
@@ -250,7 +250,7 @@ def test_what_was_read_is_written_back_or_not(script: tuple[AppKind, bytes, list
 
 
 @given(kind=_kinds, submitted=_submitted, polls=st.lists(_polls, min_size=1, max_size=3))
-@examples(1_200)
+@examples(800)
 def test_any_answer_to_a_deploy(kind: AppKind, submitted: bytes, polls: list[bytes]) -> None:
     waiting = polls[:]
 

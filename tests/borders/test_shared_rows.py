@@ -87,7 +87,7 @@ def test_whatever_was_sealed_as_a_token_is_one_or_none(content: bytes) -> None:
 
 
 @given(sealed_bytes=st.binary(max_size=200), cut=st.integers(0, 400))
-@examples(4_000)
+@examples(8_600)
 def test_bytes_that_nobody_sealed_are_no_token_and_no_refusal(sealed_bytes: bytes, cut: int) -> None:
     right = sealed(_key(), _token())
 

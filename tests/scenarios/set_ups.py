@@ -36,10 +36,13 @@ class SetUp:
         return 2 if self.by_hand else 1
 
     @contextmanager
-    def staged(self) -> Iterator[Stage]:
-        """The world, set up."""
+    def staged(self, **variables: str) -> Iterator[Stage]:
+        """The world, set up; some of the rotation's variables may differ from those of SHORT_WAIT."""
         with Stage(
-            SHORT_WAIT, shared_tokens=self.shared_tokens, connected_apps=self.connected_apps, notices=self.by_hand
+            SHORT_WAIT | variables,
+            shared_tokens=self.shared_tokens,
+            connected_apps=self.connected_apps,
+            notices=self.by_hand,
         ) as stage:
             self.arrange(stage)
             if self.by_hand:

@@ -27,8 +27,8 @@ pytestmark = [pytest.mark.timeout(1200), pytest.mark.no_cover]
 KILLED = [name for name in TROUBLES if name.startswith("killed")]
 # A second try within the same step is all that they take.
 BORNE = ("server error", "reset before", "reset after")
-# Of a call that takes effect and one that doesn't, in a process that ends and one that tries again.
-IN_SHORT = ("killed before", "killed after", "reset after")
+# After a call that took effect, in a process that ends and in one that tries again.
+IN_SHORT = ("killed after", "reset after")
 # By how many calls the second of two cuts comes after the first, at most: past a whole delivery.
 FURTHER = 45
 PAIRS, PAIRS_AT_ONCE = 500, 20
@@ -73,7 +73,7 @@ def test_a_rotation_survives_what_lasts_until_the_delivery_ends(set_up: SetUp, t
     cut_each(set_up, trouble, count)
 
 
-@pytest.mark.exhaustive
+@pytest.mark.further
 @each((*CONNECTED, *SPREADING), ["killed before"])
 def test_the_process_may_end_anywhere_in_other_set_ups(set_up: SetUp, trouble: str, count: Count) -> None:
     cut_each(set_up, trouble, count)
@@ -86,7 +86,8 @@ def test_a_rotation_that_others_take_part_in_survives_each_trouble_at_each_of_it
     cut_each(set_up, trouble, count)
 
 
-@each_by_weight(UNHEEDED, ["killed before"], further=["reset after", "server error, lasting"])
+@pytest.mark.further
+@each(UNHEEDED, ["killed before", "reset after", "server error, lasting"])
 def test_a_certificate_that_is_never_honoured_is_put_back_whatever_comes_between(
     set_up: SetUp, trouble: str, count: Count
 ) -> None:

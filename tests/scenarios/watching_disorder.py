@@ -66,7 +66,8 @@ class Watch:
 
 def play(set_up: SetUp, events: Sequence[Event]) -> None:
     """Let events happen to a secret whose rotation has begun; each assertion that fails is a broken promise."""
-    with set_up.staged() as stage, shortcut(stage.world) as crossing:
+    # How often a key logs in before it counts as settled is tried elsewhere.
+    with set_up.staged(SETTLED_LOGINS="1") as stage, shortcut(stage.world) as crossing:
         # One question after a deploy is enough: what comes in between is cut elsewhere.
         stage.world.org.deployments.pace = DeployPace(0, 0)
         watch = Watch(stage)
