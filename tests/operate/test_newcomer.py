@@ -15,6 +15,7 @@ import boto3
 import pytest
 from botocore import xform_name
 
+from tests.apart import apart_from_make
 from tests.integration.sandbox_process import environment_of, sandbox_process
 from tests.sandbox.running import RunningSandbox, find
 from tests.sandbox.world import ROOT
@@ -130,6 +131,7 @@ def _recipe(task: str, *variables: str, folder: Path) -> str:
     told = subprocess.run(
         ["make", "--dry-run", "--no-print-directory", task, *given, f"PYTHON={sys.executable}"],
         cwd=ROOT,
+        env=apart_from_make(),
         capture_output=True,
         text=True,
         check=True,

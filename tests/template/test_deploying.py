@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.apart import apart_from_make
 from tests.template.transformed import TEMPLATE
 
 PROJECT = TEMPLATE.parent
@@ -37,6 +38,7 @@ class Checkout:
                 f"UV={home}/uv",
             ],
             cwd=self.folder,
+            env=apart_from_make(),
             check=True,
             capture_output=True,
             text=True,
