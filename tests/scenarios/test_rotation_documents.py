@@ -357,3 +357,26 @@ def test_test_secret_never_writes_anything_while_the_app_is_somebody_elses(forei
     refused(foreign, foreign.begin(), CREATE, TEST, error=ForeignCertificate)
 
     assert foreign.world.org.log.entries(Kind.DEPLOY) == ()
+
+
+@pytest.mark.parametrize("installation", ["metadata", "manual"])
+def test_a_pending_document_that_names_no_app_ends_in_an_error_before_anything_is_sent(
+    running: Stage, installation: str
+) -> None:
+    """Somebody else stored it, for createSecret looks before it makes one."""
+    request = running.begin()
+    document = {**running.labelled("AWSCURRENT").document, **document_of(key_pair("somebody's"))}
+    document["installation"] = installation
+    del document["appName"]
+    running.world.secrets.put_secret_value(
+        SecretId=running.arn,
+        ClientRequestToken=request.version_id,
+        SecretString=json.dumps(document),
+        VersionStages=["AWSPENDING"],
+    )
+    running.world.org.log.clear()
+
+    with pytest.raises(InvalidSecret, match="appName is missing"):
+        running.deliver(request, SET)
+
+    assert running.world.org.log.entries() == ()
