@@ -32,6 +32,7 @@ _ROTATION = (
     "tests/scenarios/test_standby.py",
     "tests/scenarios/test_bridge.py",
     "tests/scenarios/test_manual_installation.py",
+    "tests/scenarios/test_private_ca.py",
     "tests/scenarios/test_bridge_missing.py::test_where_the_app_in_use_is_not_touched_none_is_left",
 )
 MODULES = (
