@@ -1,6 +1,5 @@
 """What doctor says in each state that a secret and its apps come into: what is as it should be, and what isn't."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -180,12 +179,7 @@ def test_an_overwritten_secret_is_told_as_that(stage: Stage) -> None:
 
 def test_a_pending_document_without_a_key_is_told_with_the_label_to_take_off(stage: Stage) -> None:
     begun = stage.begin()
-    stage.world.secrets.put_secret_value(
-        SecretId=stage.arn,
-        ClientRequestToken=begun.version_id,
-        SecretString=json.dumps(stage.world.document()),
-        VersionStages=["AWSPENDING"],
-    )
+    stage.put_pending(begun, stage.world.document())
 
     seen = doctor(stage)
 

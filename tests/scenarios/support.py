@@ -215,6 +215,15 @@ class Stage:
         document = dict(self.labelled("AWSCURRENT").document) | members
         return self.world.put_document({name: value for name, value in document.items() if value is not None})
 
+    def put_pending(self, request: Opened, document: Mapping[str, Any]) -> None:
+        """Store a document by hand under a rotation's token, in place of the version that it would make."""
+        self.world.secrets.put_secret_value(
+            SecretId=self.arn,
+            ClientRequestToken=request.version_id,
+            SecretString=json.dumps(document),
+            VersionStages=["AWSPENDING"],
+        )
+
     def move_label(self, label: str, *, onto: str | None = None, off: str | None = None) -> None:
         """Move a staging label by hand."""
         moved = {"MoveToVersionId": onto, "RemoveFromVersionId": off}

@@ -23,8 +23,6 @@ from tests.scenarios.promises import Promises
 from tests.scenarios.support import CREATE, FINISH, SET, TEST, Stage
 from tests.scenarios.vendors import Vendor
 
-pytestmark = pytest.mark.usefixtures("lasting_clients")
-
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:

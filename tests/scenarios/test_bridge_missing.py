@@ -19,8 +19,6 @@ from tests.scenarios.support import CREATE, FINISH, SET, TEST, Stage
 from tests.scenarios.vendors import Vendor
 from tests.scenarios.wire import Stopped, Wire
 
-pytestmark = pytest.mark.usefixtures("lasting_clients")
-
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:

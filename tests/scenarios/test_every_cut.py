@@ -4,6 +4,7 @@ The single cuts of the main set-ups are marked `cuts`; what else there is, and t
 """
 
 from collections.abc import Callable, Iterable
+from itertools import product
 from random import Random
 
 import pytest
@@ -19,6 +20,7 @@ from tests.scenarios.set_ups import (
     WITHOUT_USE_OF_THE_TABLE,
     SetUp,
 )
+from tests.scenarios.weight import by_weight
 
 # Rotations by the dozen in each test: what is right on a quiet machine is no time on a busy one.
 # And measuring coverage takes longer than all that is measured.
@@ -50,15 +52,7 @@ def cut_each(set_up: SetUp, trouble: str, count: Count) -> None:
 
 
 def each(set_ups: Iterable[SetUp], troubles: Iterable[str]) -> pytest.MarkDecorator:
-    cases = [(set_up, trouble) for set_up in set_ups for trouble in troubles]
-    return pytest.mark.parametrize(("set_up", "trouble"), cases, ids=str)
-
-
-def each_by_weight(set_ups: Iterable[SetUp], troubles: Iterable[str], further: Iterable[str]) -> pytest.MarkDecorator:
-    """Some of the troubles for `make prove`, and further ones for who has more time."""
-    cases = [pytest.param(set_up, trouble, marks=pytest.mark.exhaustive) for set_up in set_ups for trouble in troubles]
-    more = [pytest.param(set_up, trouble, marks=pytest.mark.further) for set_up in set_ups for trouble in further]
-    return pytest.mark.parametrize(("set_up", "trouble"), cases + more, ids=str)
+    return pytest.mark.parametrize(("set_up", "trouble"), list(product(set_ups, troubles)), ids=str)
 
 
 @pytest.mark.cuts
@@ -79,7 +73,14 @@ def test_the_process_may_end_anywhere_in_other_set_ups(set_up: SetUp, trouble: s
     cut_each(set_up, trouble, count)
 
 
-@each_by_weight((*BY_HAND, *CERTIFIED), IN_SHORT, further=[trouble for trouble in TROUBLES if trouble not in IN_SHORT])
+@pytest.mark.parametrize(
+    ("set_up", "trouble"),
+    by_weight(
+        product((*BY_HAND, *CERTIFIED), IN_SHORT),
+        further=product((*BY_HAND, *CERTIFIED), [trouble for trouble in TROUBLES if trouble not in IN_SHORT]),
+    ),
+    ids=str,
+)
 def test_a_rotation_that_others_take_part_in_survives_each_trouble_at_each_of_its_calls(
     set_up: SetUp, trouble: str, count: Count
 ) -> None:

@@ -1,11 +1,13 @@
 """At a hostile org a rotation ends in success or says what a person must do, and nobody logs in without end."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.scenarios.enduring import rotation_endures, vending_endures
 from tests.scenarios.set_ups import MAIN, SPREADING, UNHEEDED, SetUp
+from tests.scenarios.weight import by_weight
 
 # Measuring coverage takes longer than all that is measured, and other tests cover the same.
 pytestmark = pytest.mark.no_cover
@@ -60,20 +62,18 @@ def test_vending_at_a_hostile_org(record_property: Count) -> None:
     _vend(range(3), record_property)
 
 
-def by_weight(firsts: range, *, prove: int) -> list[object]:
-    """So many for `make prove`, and the further ones for who has more time."""
-    marks = [pytest.mark.exhaustive if place < prove else pytest.mark.further for place in range(len(firsts))]
-    return [pytest.param(first, marks=mark) for first, mark in zip(firsts, marks, strict=True)]
+def first_alone(firsts: range) -> list[Any]:
+    return by_weight([(firsts[0],)], further=[(first,) for first in firsts[1:]])
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("first", by_weight(range(SAMPLE, SEEDS, AT_ONCE), prove=1))
+@pytest.mark.parametrize("first", first_alone(range(SAMPLE, SEEDS, AT_ONCE)))
 @pytest.mark.parametrize("set_up", SET_UPS, ids=str)
 def test_rotations_at_a_hostile_org(set_up: SetUp, first: int, record_property: Count) -> None:
     _rotate(set_up, range(first, first + AT_ONCE), record_property)
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("first", by_weight(range(100, 400, 50), prove=1))
+@pytest.mark.parametrize("first", first_alone(range(100, 400, 50)))
 def test_hours_of_vending_at_a_hostile_org(first: int, record_property: Count) -> None:
     _vend(range(first, first + 50), record_property)

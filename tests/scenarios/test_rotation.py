@@ -1,7 +1,5 @@
 """A rotation that goes well: what it leaves behind, whatever app and secret it began with."""
 
-import json
-
 import pytest
 
 from salesforce_keypair import installing, rotation
@@ -186,17 +184,9 @@ def test_a_certificate_that_is_installed_already_is_not_deployed_again(
 def test_a_second_delivery_of_create_secret_never_makes_another_key(running: Stage) -> None:
     request = running.begin()
     competitor = running.world.document(**document_of(key_pair("competitor")))
-
-    def put_first() -> None:
-        running.world.secrets.put_secret_value(
-            SecretId=running.arn,
-            ClientRequestToken=request.version_id,
-            SecretString=json.dumps(competitor),
-            VersionStages=["AWSPENDING"],
-        )
-
     # Both deliveries saw an empty version; the other one's answer to PutSecretValue came first.
-    running.world.aws.faults.inject("PutSecretValue", Act(put_first), caller="rotation")
+    put_first = Act(lambda: running.put_pending(request, competitor))
+    running.world.aws.faults.inject("PutSecretValue", put_first, caller="rotation")
     running.deliver(request, *STEPS)
 
     assert running.version(request.version_id).document == competitor

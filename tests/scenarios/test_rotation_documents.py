@@ -1,6 +1,5 @@
 """What the secret's document says, and what became of it meanwhile: refused by name before anything changes."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -187,12 +186,7 @@ def test_an_edit_after_the_deploy_isnt_lost_in_silence(running: Stage, caplog: p
 def put_pending(stage: Stage, request: RotationRequest, **members: Any) -> None:
     """Somebody stores a version of the document under the rotation's token; None takes a member out."""
     document = {**stage.labelled("AWSCURRENT").document, **document_of(key_pair("by hand")), **members}
-    stage.world.secrets.put_secret_value(
-        SecretId=stage.arn,
-        ClientRequestToken=request.version_id,
-        SecretString=json.dumps({name: value for name, value in document.items() if value is not None}),
-        VersionStages=["AWSPENDING"],
-    )
+    stage.put_pending(request, {name: value for name, value in document.items() if value is not None})
 
 
 @pytest.mark.parametrize(("step", "error"), [(CREATE, InvalidSecret), (SET, InvalidSecret), (FINISH, UnprovedKey)])
@@ -229,9 +223,12 @@ def test_test_secret_finds_no_key_to_test_in_a_pending_document_without_one(runn
     assert has_logged_in(running, running.labelled("AWSCURRENT"))
 
 
-def test_a_pending_document_that_cant_be_installed_is_refused_before_salesforce_is_asked(running: Stage) -> None:
+@pytest.mark.parametrize("installation", ["metadata", "manual"])
+def test_a_pending_document_that_cant_be_installed_is_refused_before_salesforce_is_asked(
+    running: Stage, installation: str
+) -> None:
     request = running.begin()
-    put_pending(running, request, appName=None)
+    put_pending(running, request, appName=None, installation=installation)
 
     assert "appName" in refused(running, request, CREATE, SET).what
 
@@ -357,26 +354,3 @@ def test_test_secret_never_writes_anything_while_the_app_is_somebody_elses(forei
     refused(foreign, foreign.begin(), CREATE, TEST, error=ForeignCertificate)
 
     assert foreign.world.org.log.entries(Kind.DEPLOY) == ()
-
-
-@pytest.mark.parametrize("installation", ["metadata", "manual"])
-def test_a_pending_document_that_names_no_app_ends_in_an_error_before_anything_is_sent(
-    running: Stage, installation: str
-) -> None:
-    """Somebody else stored it, for createSecret looks before it makes one."""
-    request = running.begin()
-    document = {**running.labelled("AWSCURRENT").document, **document_of(key_pair("somebody's"))}
-    document["installation"] = installation
-    del document["appName"]
-    running.world.secrets.put_secret_value(
-        SecretId=running.arn,
-        ClientRequestToken=request.version_id,
-        SecretString=json.dumps(document),
-        VersionStages=["AWSPENDING"],
-    )
-    running.world.org.log.clear()
-
-    with pytest.raises(InvalidSecret, match="appName is missing"):
-        running.deliver(request, SET)
-
-    assert running.world.org.log.entries() == ()

@@ -21,8 +21,6 @@ from tests.scenarios.support import SET, STEPS, Stage, document_of, event, step_
 from tests.scenarios.vendors import Vendor
 from tests.scenarios.wire import Stopped, Wire
 
-pytestmark = pytest.mark.usefixtures("lasting_clients")
-
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:

@@ -80,12 +80,7 @@ def test_a_manual_rotation_waits_for_a_person_who_is_told_what_to_upload_and_whe
     pair = key_pair()
     document = stage.world.document(**document_of(pair), installation="manual")
     request = stage.begin()
-    stage.world.secrets.put_secret_value(
-        SecretId=stage.arn,
-        ClientRequestToken=request.version_id,
-        SecretString=json.dumps(document),
-        VersionStages=["AWSPENDING"],
-    )
+    stage.put_pending(request, document)
 
     pending = engineer.rotations().status(with_apps=True).pending
 

@@ -1,7 +1,5 @@
 """The commands that a rotation's errors name: done in that order, they lead to the next key."""
 
-import json
-
 import pytest
 
 from operate.rotating.status import lines_of
@@ -72,12 +70,7 @@ def test_out_of_a_document_that_was_changed_under_its_rotation(stage: Stage, eng
 
 def test_out_of_a_pending_document_without_a_key(stage: Stage, engineer: Engineer) -> None:
     request = stage.begin()
-    stage.world.secrets.put_secret_value(
-        SecretId=stage.arn,
-        ClientRequestToken=request.version_id,
-        SecretString=json.dumps(stage.world.document()),
-        VersionStages=["AWSPENDING"],
-    )
+    stage.put_pending(request, stage.world.document())
 
     assert remedy_of(stage, request).startswith(f"{give_up(stage)}, then start a new rotation")
     engineer.rotations().give_up(engineer.look())
