@@ -15,6 +15,7 @@ from salesforce_keypair.members import json_object
 from salesforce_keypair.secret_answers import answer_of
 from salesforce_keypair.secret_history import SecretState
 from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, SecretsManager, Value
+from salesforce_keypair.ways_out import go_back
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -146,7 +147,7 @@ def _refuse_lost_key(secret_id: str, state: SecretState, values: Mapping[str, Va
             continue
         if holds_private_key(values[version].text):
             back = (
-                f"go back to that version (make rollback SECRET={secret_id})"
+                go_back(secret_id)
                 if PREVIOUS in labels
                 else "move AWSCURRENT back to that version (update-secret-version-stage)"
             )

@@ -20,6 +20,7 @@ from salesforce_keypair.seams import Notify, Prove, SecretStore
 from salesforce_keypair.secret_store import PENDING, UPLOAD_REQUESTED
 from salesforce_keypair.settling import SettlingRule, Unsettled, wait_until_settled
 from salesforce_keypair.timing import Clock, Deadline, retrying
+from salesforce_keypair.ways_out import give_up_command
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class _Wait:
     @property
     def way_back(self) -> str:
         """How to give the rotation up without leaving the app with a certificate that no label leads to."""
-        label = f"run `make resume SECRET={self.request.secret_id} ARGS=--give-up`"
+        label = f"run `{give_up_command(self.request.secret_id)}`"
         if self.current.certificate is None or not self.pending.same_app(self.current):
             return label
         return f"put the certificate of AWSCURRENT ({self.current.certificate.fingerprint}) back first, then {label}"

@@ -17,6 +17,7 @@ from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_B
 from salesforce_keypair.timing import Clock, Deadline, retrying
 from salesforce_keypair.vend_check import AskVendor, Ending
 from salesforce_keypair.watched_secret import WatchedSecret
+from salesforce_keypair.ways_out import go_back
 
 logger = logging.getLogger(__name__)
 
@@ -184,10 +185,7 @@ class KeyMonitor:
         if secret.certificate(PREVIOUS) is not None:
             raise InvalidSecret(
                 "AWSCURRENT holds no privateKey, but AWSPREVIOUS does: somebody overwrote the secret",
-                remedy=(
-                    f"go back to that version (make rollback SECRET={report.secret_id}), and change single members of "
-                    "its document only"
-                ),
+                remedy=f"{go_back(str(report.secret_id))}, and change single members of its document only",
             )
         report.without_key = True
         report.find(

@@ -3,12 +3,13 @@
 from salesforce_keypair.credential import Credential
 from salesforce_keypair.errors import ForeignCertificate, KeyPairError, LoginRefused, NotPending, NotSettled
 from salesforce_keypair.keypair import Certificate
-from salesforce_keypair.rotating_secret import START_AGAIN, RotatingSecret
+from salesforce_keypair.rotating_secret import RotatingSecret
 from salesforce_keypair.rotation_request import RotationRequest
 from salesforce_keypair.seams import AppCertificate, OpenApp, SecretStore
 from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK
 from salesforce_keypair.settling import Unsettled
 from salesforce_keypair.timing import Deadline
+from salesforce_keypair.ways_out import START_AGAIN
 
 # What it takes at most: reading, a rehearsal, a deploy, reading back, two labels.
 PUT_BACK_SECONDS = 120.0

@@ -17,10 +17,9 @@ from salesforce_keypair.salesforce.app_certificate import Installed
 from salesforce_keypair.seams import Parse, SecretStore
 from salesforce_keypair.secret_history import SecretState
 from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, UPLOAD_REQUESTED
+from salesforce_keypair.ways_out import START_AGAIN, give_up_command, go_back
 
 logger = logging.getLogger(__name__)
-
-START_AGAIN = "start a new rotation (RotateSecret)"
 
 
 class RotatingSecret:
@@ -175,12 +174,12 @@ class RotatingSecret:
 
     @property
     def _give_up(self) -> str:
-        return f"give this rotation up (make resume SECRET={self._request.secret_id} ARGS=--give-up)"
+        return f"give this rotation up ({give_up_command(self._request.secret_id)})"
 
     def _back_to(self, labels: frozenset[str]) -> str:
         if PREVIOUS not in labels:
             return f"move {CURRENT} back onto that version (update-secret-version-stage)"
-        back = f"go back to that version (make rollback SECRET={self._request.secret_id})"
+        back = go_back(self._request.secret_id)
         under_way = self._state.version_with(PENDING) not in (None, self._state.version_with(CURRENT))
         return f"{self._give_up}, {back}" if under_way else back
 
