@@ -49,16 +49,16 @@ class Bench:
             self.regions.append(region)
             return self._client
 
-        # The keys come round again, and so would the requests.
-        version_id = str(uuid.uuid4())
         authority = PrivateCa(client, self.clock)  # type: ignore[arg-type]
 
         def sign(request: SigningRequest) -> Certificate:
             deadline = self.clock.deadline(seconds)
-            return authority.sign(request, authority_arn=arn or self.arn, version_id=version_id, deadline=deadline)
+            return authority.sign(request, authority_arn=arn or self.arn, deadline=deadline)
 
+        # The keys come round again here, and the authority would take the same request for one that is made again.
+        name = f"Billing {uuid.uuid4()}"
         made = make_key_pair(
-            KeyAlgorithm.RSA_2048, common_name="Billing", validity_days=90, now=self.clock.time(), sign=sign
+            KeyAlgorithm.RSA_2048, common_name=name, validity_days=90, now=self.clock.time(), sign=sign
         )
         return made.certificate
 

@@ -61,15 +61,16 @@ class PrivateCa:
         self._client = client
         self._clock = clock
 
-    def sign(self, request: SigningRequest, *, authority_arn: str, version_id: str, deadline: Deadline) -> Certificate:
+    def sign(self, request: SigningRequest, *, authority_arn: str, deadline: Deadline) -> Certificate:
         """The leaf that the authority issues, checked down from the authority's own certificate.
 
         Raises InvalidSecret for what the document or the authority must change, SecretUnavailable where AWS fails.
         """
         _, partition, _, region, *_ = authority_arn.split(":")
         client = self._client(region)
-        # A request whose answer was lost is made again by the SDK, and must not be paid for twice.
-        token = hashlib.sha256(f"{version_id}\n{request.pem}".encode()).hexdigest()[:32]
+        # A request whose answer was lost is made again by the SDK, and must not be paid for twice. No two are alike
+        # otherwise: each is for a key of its own.
+        token = hashlib.sha256(request.pem.encode()).hexdigest()[:32]
         try:
             issued = client.issue_certificate(
                 CertificateAuthorityArn=authority_arn,

@@ -88,7 +88,7 @@ class Rotation:
                 "there is no adminSecretArn, so the user installs the certificate itself, and every token that is "
                 "handed out can change the app: store an admin's credential in a secret of its own"
             )
-        sign = self._signer(current, request, deadline)
+        sign = self._signer(current, deadline)
         successor = current.successor(now=self._clock.time(), sign=sign)
         stored = self._store.put_pending(
             request.secret_id, request.version_id, successor.text, rotation_token=request.rotation_token
@@ -103,14 +103,12 @@ class Rotation:
             extra={"fingerprint": certificate.fingerprint, "expires": certificate.not_after.isoformat()},
         )
 
-    def _signer(self, current: Credential, request: RotationRequest, deadline: Deadline) -> Sign | None:
+    def _signer(self, current: Credential, deadline: Deadline) -> Sign | None:
         """What certifies the new key, where that is an authority's business."""
         authority_arn = current.certificate_authority_arn
         if authority_arn is None:
             return None
-        return lambda unsigned: self._authority.sign(
-            unsigned, authority_arn=authority_arn, version_id=request.version_id, deadline=deadline
-        )
+        return lambda unsigned: self._authority.sign(unsigned, authority_arn=authority_arn, deadline=deadline)
 
     def _install(self, request: RotationRequest, secret: RotatingSecret, deadline: Deadline) -> None:
         """Have the pending certificate put into the app."""

@@ -67,8 +67,8 @@ class AppCertificate(Protocol):
 class CertificateAuthority(Protocol):
     """A certificate authority in AWS Private CA that certifies our keys."""
 
-    def sign(self, request: SigningRequest, *, authority_arn: str, version_id: str, deadline: Deadline) -> Certificate:
-        """A certificate that is fit to be stored for that version."""
+    def sign(self, request: SigningRequest, *, authority_arn: str, deadline: Deadline) -> Certificate:
+        """A certificate that is fit to be stored."""
         ...
 
 
