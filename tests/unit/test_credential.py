@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from salesforce_keypair.credential import (
@@ -20,10 +20,9 @@ from salesforce_keypair.credential import (
     parse_admin,
 )
 from salesforce_keypair.errors import HostNotAllowed, InvalidSecret, KeyPairError
-from salesforce_keypair.keypair import PrivateKey
+from salesforce_keypair.keypair import Certificate, PrivateKey, SigningRequest
 from salesforce_keypair.salesforce.hosts import Hosts
 from tests.integration.org_client import certificate_of, key_pair
-from tests.scenarios.keys_made_once import share_keys
 from tests.unit.support import FakeClock, document, mangled_pem, parse, private_pem, text_of
 
 HOSTS = Hosts()
@@ -289,12 +288,33 @@ def test_a_successor_that_secrets_manager_would_not_take_is_refused(clock: FakeC
 
 
 def test_a_successor_may_be_as_long_as_secrets_manager_takes(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    share_keys(monkeypatch)
-    room = MAX_DOCUMENT_BYTES - len(parse(text_of(notes="")).successor(now=clock.time()).text.encode())
+    # Keys and certificates differ by a few bytes, so all successors get the same ones.
+    pair = key_pair()
+    certificate = Certificate.parse(pair.pem)
+    monkeypatch.setattr(rsa, "generate_private_key", lambda **_: pair.key)
 
-    # Serial numbers differ by a few bytes, and so do two successors.
-    longest = parse(text_of(notes="x" * (room - 16))).successor(now=clock.time()).text
-    assert MAX_DOCUMENT_BYTES - 32 <= len(longest) <= MAX_DOCUMENT_BYTES
+    def successor(notes: str) -> bytes:
+        return parse(text_of(notes=notes)).successor(now=clock.time(), sign=lambda _: certificate).text.encode()
+
+    room = MAX_DOCUMENT_BYTES - len(successor(""))
+    assert len(successor("x" * room)) == MAX_DOCUMENT_BYTES
+    with pytest.raises(InvalidSecret):
+        successor("x" * (room + 1))
+
+
+def test_an_authority_certifies_the_new_key_where_there_is_one(clock: FakeClock) -> None:
+    certificate = Certificate.parse(key_pair().pem)
+    asked: list[SigningRequest] = []
+
+    def sign(request: SigningRequest) -> Certificate:
+        asked.append(request)
+        return certificate
+
+    successor = parse(text_of(certificateValidityDays=90)).successor(now=clock.time(), sign=sign)
+
+    assert [each.validity_days for each in asked] == [90]
+    assert successor.certificate is certificate
+    assert json.loads(successor.text)["certificate"] == certificate.pem
 
 
 def test_a_successor_is_told_by_all_but_what_a_rotation_replaces() -> None:

@@ -14,6 +14,7 @@ from salesforce_keypair.errors import (
 )
 from salesforce_keypair.settling import SettlingRule, Unsettled, wait_until_settled
 from salesforce_keypair.timing import Deadline
+from tests.scenarios.promises import assert_tells_what_to_do
 from tests.unit.support import FakeClock
 
 RULE = SettlingRule(logins=3, interval=10, patience=720)
@@ -89,7 +90,7 @@ def test_a_key_that_is_never_honoured_is_given_up_within_patience_and_deadline(
 
     waited = clock.time() - start
     assert caught.value.last is REFUSED
-    assert "invalid assertion" in str(caught.value)
+    assert str(caught.value) == REFUSED.what
     assert prove.calls >= 1
     assert waited <= max(min(patience, remaining), 0.3)
     assert waited >= min(patience, remaining) - 10.3
@@ -104,8 +105,19 @@ def test_a_row_of_successes_may_go_on_when_patience_is_over(clock: FakeClock) ->
 def test_a_key_that_works_is_not_given_up_because_the_time_is_short(clock: FakeClock) -> None:
     rule = SettlingRule(logins=5, interval=10, patience=720)
 
-    with pytest.raises(UnprovedKey, match="after 3 of 5 logins"):
+    with pytest.raises(UnprovedKey, match="after 3 of 5 logins") as caught:
         settle(Logins(".", clock), rule, clock, clock.deadline(25))
+    assert_tells_what_to_do(caught.value)
+
+
+@pytest.mark.parametrize(("script", "raised"), [("x", Unsettled), ("u", SalesforceUnavailable), (".", UnprovedKey)])
+def test_nobody_waits_just_to_find_the_time_over(clock: FakeClock, script: str, raised: type[Exception]) -> None:
+    """A try at the very end has no time left for an answer."""
+    prove = Logins(script, clock)
+    with pytest.raises(raised):
+        settle(prove, RULE, clock, clock.deadline(2 * RULE.interval))
+
+    assert (prove.calls, clock.slept) == (2, [RULE.interval])
 
 
 def test_refusals_leave_the_time_that_undoing_needs(clock: FakeClock) -> None:

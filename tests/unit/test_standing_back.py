@@ -1,5 +1,8 @@
 """How long a refusal holds, and what callers are told meanwhile."""
 
+import time
+from collections.abc import Iterator
+
 import pytest
 
 from salesforce_keypair.errors import (
@@ -10,7 +13,8 @@ from salesforce_keypair.errors import (
     SalesforceUnavailable,
     SecretUnavailable,
 )
-from salesforce_keypair.standing_back import StandingBack
+from salesforce_keypair.standing_back import THROTTLED_SECONDS, Refusal, StandingBack
+from salesforce_keypair.timing import CLOCKS_DIFFER_SECONDS
 from tests.unit.support import FakeClock
 
 A, B = "secret-a", "secret-b"
@@ -133,6 +137,7 @@ def test_settling_counts_from_the_first_such_refusal(standing_back: StandingBack
     assert not told.retryable
     assert "lasted longer than a change takes to spread" in told.what
     assert "2027-01-15T08:13:01Z" in told.what
+    assert told.remedy == "wait"
     assert held(standing_back)
 
 
@@ -186,3 +191,81 @@ def test_only_the_first_request_that_meets_a_spreading_change_is_patient(
     clock.advance(300)
 
     assert not standing_back.may_be_patient(A)
+
+
+@pytest.fixture
+def _far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "XYZ-10")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_far_from_greenwich")
+def test_callers_are_told_the_time_in_utc(standing_back: StandingBack) -> None:
+    assert "2027-01-15T08:01:01Z" in standing_back.after(A, config()).what
+
+
+# What another environment met
+
+
+def heard(clock: FakeClock, *, lasts: float, settling_for: float | None = None) -> Refusal:
+    """A refusal that holds for so many seconds from now, while a change may have spread for some before."""
+    since = None if settling_for is None else clock.time() - settling_for
+    return Refusal("LoginRefused", "told by another", "wait", since is not None, clock.time() + lasts, since)
+
+
+@pytest.mark.parametrize(("beyond", "believed"), [(0.0, True), (0.5, False)])
+def test_no_refusal_is_believed_that_lasts_longer_than_any_does(
+    standing_back: StandingBack, clock: FakeClock, beyond: float, *, believed: bool
+) -> None:
+    standing_back.heed(A, heard(clock, lasts=THROTTLED_SECONDS + CLOCKS_DIFFER_SECONDS + beyond))
+
+    assert (held(standing_back) is not None) is believed
+
+
+def test_what_holds_longer_here_stays(standing_back: StandingBack, clock: FakeClock) -> None:
+    standing_back.after(A, throttled())
+    standing_back.heed(A, heard(clock, lasts=30))
+
+    assert isinstance(held(standing_back), LoginThrottled)
+
+
+@pytest.mark.parametrize(("settling_for", "left"), [(0, 620), (100, 620), (300, 420), (-50, 620)])
+def test_settling_counts_from_whoever_met_it_first(
+    standing_back: StandingBack, clock: FakeClock, settling_for: float, left: float
+) -> None:
+    """And by another's clock, which may be ahead, from now at the latest."""
+    standing_back.after(A, settling())
+    clock.advance(100)
+    standing_back.heed(A, heard(clock, lasts=10, settling_for=settling_for))
+
+    clock.advance(left - 1)
+    assert standing_back.after(A, settling()).retryable
+    clock.advance(1)
+    assert not standing_back.after(A, settling()).retryable
+
+
+def test_where_nobody_here_met_it_a_clock_that_is_ahead_gives_no_more_time(
+    standing_back: StandingBack, clock: FakeClock
+) -> None:
+    standing_back.heed(A, heard(clock, lasts=10, settling_for=-50))
+
+    clock.advance(720)
+    assert not standing_back.after(A, settling()).retryable
+
+
+def test_what_lasts_too_long_to_be_a_change_is_no_settling_for_others_either(
+    standing_back: StandingBack, clock: FakeClock
+) -> None:
+    standing_back.after(A, settling())
+    spreading = standing_back.holding(A)
+    clock.advance(720)
+    standing_back.after(A, settling())
+    lasting = standing_back.holding(A)
+
+    assert spreading is not None
+    assert spreading.settling_since == clock.time() - 720
+    assert lasting is not None
+    assert lasting.settling_since is None
