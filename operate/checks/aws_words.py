@@ -13,9 +13,9 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
+from salesforce_keypair.aws_refusal import code_of, message_of
 from salesforce_keypair.errors import KeyPairError
 from salesforce_keypair.redaction import foreign_words
-from salesforce_keypair.secret_answers import code_of
 
 SIGN_IN = "sign this shell in to the secret's AWS account (aws sso login, AWS_PROFILE), then try again"
 _LOOK = (
@@ -43,8 +43,7 @@ _NOT_SIGNED_IN = (
 def words_of(error: ClientError | BotoCoreError) -> str:
     """What AWS or its SDK said, on a line."""
     if isinstance(error, ClientError):
-        said = foreign_words(error.response.get("Error", {}).get("Message", ""))
-        return f"{foreign_words(code_of(error))} ({said})"
+        return f"{foreign_words(code_of(error))} ({message_of(error)})"
     return type(error).__name__
 
 

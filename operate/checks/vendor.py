@@ -11,10 +11,10 @@ from botocore.parsers import ResponseParserError
 from operate.checks.aws_words import shell_remedy, words_of
 from operate.checks.described import Described
 from operate.checks.finding import Finding, failed, ok, skipped, warning
+from salesforce_keypair.aws_refusal import code_of
 from salesforce_keypair.errors import InvalidRequest, SecretUnavailable
 from salesforce_keypair.json_text import parse_json
 from salesforce_keypair.redaction import foreign_words
-from salesforce_keypair.secret_answers import code_of
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
+from salesforce_keypair.aws_refusal import is_refusal
 from salesforce_keypair.credential import certificate_in, holds_private_key
 from salesforce_keypair.errors import InvalidSecret, SecretUnavailable
 from salesforce_keypair.keypair import Certificate
@@ -116,8 +115,7 @@ class Secret:
         try:
             return answer_of("DescribeSecret", lambda: self._client.describe_secret(SecretId=self._secret_id))
         except SecretUnavailable as error:
-            cause = error.__cause__
-            if isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "ResourceNotFoundException":
+            if is_refusal(error.__cause__, "ResourceNotFoundException"):
                 return None
             raise
 

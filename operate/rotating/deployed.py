@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from salesforce_keypair import errors
+from salesforce_keypair.aws_refusal import code_of, is_refusal, message_of
 from salesforce_keypair.errors import KeyPairError, RotationError, SecretUnavailable
 from salesforce_keypair.redaction import foreign_words
 from salesforce_keypair.rotation_request import Step
@@ -89,9 +90,7 @@ class DeployedFunction:
                 ),
             )
         except SecretUnavailable as error:
-            cause = error.__cause__
-            taken = isinstance(cause, ClientError) and cause.response["Error"]["Code"] in _TAKEN
-            if not taken or deadline.remaining() <= 0:
+            if not is_refusal(error.__cause__, *_TAKEN) or deadline.remaining() <= 0:
                 raise
             return False
         return True
@@ -129,10 +128,9 @@ def _answer_of(operation: str, call: Callable[[], T]) -> T:
     try:
         return call()
     except ClientError as error:
-        code = error.response["Error"]["Code"]
-        message = foreign_words(error.response["Error"].get("Message", ""))
+        code = code_of(error)
         raise SecretUnavailable(
-            f"Lambda refused {operation} with {foreign_words(code)} ({message})",
+            f"Lambda refused {operation} with {foreign_words(code)} ({message_of(error)})",
             remedy=_REMEDIES.get(code, "try again; see AWS's health page if it lasts"),
         ) from error
     except BotoCoreError as error:

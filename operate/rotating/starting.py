@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from operate.rotating.following import Tell
 from operate.rotating.looking import Looked, Version
+from salesforce_keypair.aws_refusal import is_refusal
 from salesforce_keypair.credential import Credential
 from salesforce_keypair.errors import InvalidRequest, SecretUnavailable
 from salesforce_keypair.rotation_request import Step
@@ -57,8 +56,7 @@ def rotate_secret(client: "SecretsManagerClient", secret_arn: str, version_id: s
     try:
         answer_of("RotateSecret", lambda: client.rotate_secret(SecretId=secret_arn, ClientRequestToken=version_id))
     except SecretUnavailable as error:
-        cause = error.__cause__
-        if isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "InvalidRequestException":
+        if is_refusal(error.__cause__, "InvalidRequestException"):
             return False
         raise
     return True

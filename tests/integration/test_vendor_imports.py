@@ -48,6 +48,7 @@ PACKAGES = {
 }
 OWN_MODULES = {
     "audit",
+    "aws_refusal",
     "credential",
     "errors",
     "fetching",

@@ -1,5 +1,6 @@
 """Fixtures of the unit tests."""
 
+import time
 from collections.abc import Iterator
 
 import botocore.endpoint
@@ -31,6 +32,16 @@ def billing(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Billi
         app.install(key_pair("first").pem)
         admin_app = org.add_external_client_app("CertificateAdmin", client_credentials_user=admin)
         yield Billing(org, clock, app, user, admin, admin_app)
+
+
+@pytest.fixture
+def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The computer's own time is ten hours ahead of UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "XYZ-10")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture(scope="session")

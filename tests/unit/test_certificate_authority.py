@@ -1,5 +1,6 @@
 """What AWS Private CA answers becomes a certificate that is fit to be used, or an error that says who must do what."""
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from salesforce_keypair.certificate_authority import PrivateCa
 from salesforce_keypair.errors import InvalidSecret, KeyPairError, SecretUnavailable
 from salesforce_keypair.keypair import Certificate, KeyAlgorithm, SigningRequest, make_key_pair
+from salesforce_keypair.timing import CLOCKS_DIFFER_SECONDS
 from tests.integration.org_client import certificate_of, key_pair
 from tests.sandbox.aws import DropConnection, Garble, LocalAws, Refuse
 from tests.scenarios.keys_made_once import share_keys
@@ -142,6 +144,7 @@ def test_a_certificate_that_is_never_issued_isnt_waited_for_for_ever(
         bench.certify(seconds=seconds)
 
     assert caught.value.retryable
+    assert_tells_what_to_do(caught.value)
     assert bench.clock.now - FakeClock().now < at_most
 
 
@@ -205,8 +208,10 @@ UNFIT: list[tuple[str, Tamper]] = [
     ("an authority above it isn't valid now", lambda bench, leaf, chain: (leaf, bench.another_authority(years_ago=11))),
     ("a certificate above it may issue none", lambda bench, leaf, chain: (leaf, leaf)),
     ("it may issue others", lambda bench, leaf, chain: (chain, chain)),
-    ("it isn't valid now", lambda bench, leaf, chain: elsewhen(bench, 91, leaf, chain)),
-    ("it isn't valid now", lambda bench, leaf, chain: elsewhen(bench, -1, leaf, chain)),
+    ("a chain that has no end", lambda bench, leaf, chain: (leaf, chain * 10)),
+    # A second has gone by since it was issued.
+    ("used, it isn't valid now", lambda bench, leaf, chain: elsewhen(bench, 90 - 1 / DAY, leaf, chain)),
+    ("used, it isn't valid now", lambda bench, leaf, chain: elsewhen(bench, -1, leaf, chain)),
     (
         "exceeds the 4096 bytes",
         lambda bench, leaf, chain: (pem_of(certificate_of(key_pair().key, padding=3500)), chain),
@@ -221,6 +226,31 @@ def test_a_certificate_that_is_not_fit_to_be_used_is_refused(bench: Bench, named
     bench.aws.private_ca.tamper = lambda leaf, chain: tamper(bench, leaf, chain)
 
     assert named in bench.refused().what
+
+
+def test_a_chain_may_name_others_above_the_authority(bench: Bench) -> None:
+    bench.aws.private_ca.tamper = lambda leaf, chain: (leaf, chain * 9)
+
+    assert bench.certify()
+
+
+@pytest.mark.parametrize(("ahead", "borne"), [(CLOCKS_DIFFER_SECONDS, True), (CLOCKS_DIFFER_SECONDS + 1, False)])
+def test_the_authoritys_clock_may_be_a_little_ahead(bench: Bench, ahead: float, *, borne: bool) -> None:
+    # By an hour more, for AWS backdates by as much, which isn't to be relied on.
+    bench.aws.private_ca.now = lambda: bench.clock.time() + 3600 + ahead
+    bench.aws.private_ca.asks_before_issued = 0
+
+    if borne:
+        assert bench.certify()
+    else:
+        assert "used, it isn't valid now" in bench.refused().what
+
+
+def test_an_answer_without_a_chain_is_refused(bench: Bench) -> None:
+    answer = json.dumps({"Certificate": bench.certify().pem}).encode()
+    bench.aws.faults.inject("GetCertificate", Garble(answer))
+
+    assert "it came without the authority's certificate" in bench.refused().what
 
 
 def test_a_certificate_for_another_key_is_refused(bench: Bench) -> None:
@@ -244,6 +274,7 @@ def test_a_certificate_for_another_key_is_refused(bench: Bench) -> None:
         (DropConnection(), True),
         (Garble(), True),
         (Garble(b"{}"), True),
+        (Garble(b'{"__type": "Unheard"}', status=400), False),
         (Garble(b'{"CertificateArn": 5, "Certificate": 5, "CertificateChain": 5}'), True),
         (Garble(b"", status=503), True),
     ],
@@ -257,6 +288,7 @@ def test_what_aws_fails_to_do_is_awss_failure(
     error = bench.refused(SecretUnavailable)
 
     assert "AWS Private CA" in error.what
+    assert "NoneType" not in error.what
     assert error.retryable is passes
 
 

@@ -41,6 +41,7 @@ PRIVATE_FORMS: dict[str, Callable[[], str]] = {
     "line ends spelt out": lambda: private_pem(key_pair().key).replace("\n", "\\n"),
     "line ends of Windows": lambda: private_pem(key_pair().key).replace("\n", "\r\n"),
     "spaces around": lambda: "\n  " + private_pem(key_pair().key) + "  \n",
+    "base64 of PKCS#8 with lines around": lambda: base64_of("\n" + private_pem(key_pair().key) + "\n"),
 }
 
 CERTIFICATE_FORMS: dict[str, Callable[[], str]] = {
@@ -48,6 +49,7 @@ CERTIFICATE_FORMS: dict[str, Callable[[], str]] = {
     "base64 of DER": lambda: base64_of(key_pair().der),
     "base64 of DER in lines": lambda: folded(base64_of(key_pair().der)),
     "base64 of PEM": lambda: base64_of(key_pair().pem),
+    "base64 of PEM with lines around": lambda: base64_of("\n" + key_pair().pem + "\n"),
     "line ends spelt out": lambda: key_pair().pem.replace("\n", "\\n"),
     "spaces around": lambda: " \n" + key_pair().pem + "\n ",
 }
@@ -117,6 +119,7 @@ UNUSABLE_KEYS: dict[str, tuple[Callable[[], str], str]] = {
     "half a PEM": (lambda: private_pem(key_pair().key)[:400], "isn't a private key"),
     "wrong numbers": (mangled_key, "isn't a private key"),
     "garbage": (lambda: "garbage", "neither PEM nor the base64 of PEM"),
+    "more than base64": (lambda: "*" + base64_of(private_pem(key_pair().key)), "neither PEM nor the base64 of PEM"),
     "empty": (lambda: "", "neither PEM nor the base64 of PEM"),
     "base64 of garbage": (lambda: base64_of("garbage"), "neither PEM nor the base64 of PEM"),
     "unicode": (lambda: "ключ", "neither PEM nor the base64 of PEM"),
@@ -193,6 +196,7 @@ def test_a_new_pair_has_the_length_that_was_asked_for(algorithm: KeyAlgorithm) -
     assert "PRIVATE" not in repr(pair)
 
 
+@pytest.mark.usefixtures("far_from_greenwich")
 def test_a_new_certificate_is_what_salesforce_takes() -> None:
     pair = make_key_pair(KeyAlgorithm.RSA_2048, common_name="B" * 80, validity_days=30, now=NOW.timestamp())
     certificate = x509.load_pem_x509_certificate(pair.certificate.pem.encode())
@@ -201,8 +205,11 @@ def test_a_new_certificate_is_what_salesforce_takes() -> None:
     assert isinstance(certificate.signature_hash_algorithm, SHA256)
     assert certificate.subject.rfc4514_string() == "CN=" + "B" * 64
     assert certificate.not_valid_before_utc < NOW - timedelta(minutes=10)
+    assert pair.certificate.made_at == NOW
     assert certificate.not_valid_after_utc == pair.certificate.not_after == NOW + timedelta(days=30)
-    assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    # A leaf, to whoever can read certificates at all.
+    assert (constraints.value.ca, constraints.critical) == (False, True)
     assert len(pair.certificate.pem) < 4096
     assert "\r" not in pair.certificate.pem
 

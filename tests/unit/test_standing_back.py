@@ -1,8 +1,5 @@
 """How long a refusal holds, and what callers are told meanwhile."""
 
-import time
-from collections.abc import Iterator
-
 import pytest
 
 from salesforce_keypair.errors import (
@@ -193,16 +190,7 @@ def test_only_the_first_request_that_meets_a_spreading_change_is_patient(
     assert not standing_back.may_be_patient(A)
 
 
-@pytest.fixture
-def _far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "XYZ-10")
-        time.tzset()
-        yield
-    time.tzset()
-
-
-@pytest.mark.usefixtures("_far_from_greenwich")
+@pytest.mark.usefixtures("far_from_greenwich")
 def test_callers_are_told_the_time_in_utc(standing_back: StandingBack) -> None:
     assert "2027-01-15T08:01:01Z" in standing_back.after(A, config()).what
 

@@ -14,6 +14,7 @@ from botocore.parsers import ResponseParserError
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
+from salesforce_keypair.aws_refusal import code_of, may_pass, message_of
 from salesforce_keypair.errors import InvalidSecret, SecretUnavailable
 from salesforce_keypair.json_text import GARBLED, typed
 from salesforce_keypair.keypair import MAX_CERTIFICATE_BYTES, Certificate, SigningRequest, UnusableKey
@@ -105,7 +106,7 @@ class PrivateCa:
             try:
                 return client.get_certificate(CertificateAuthorityArn=authority_arn, CertificateArn=arn)
             except ClientError as error:
-                if _code(error) != _IN_PROGRESS:
+                if code_of(error) != _IN_PROGRESS:
                     raise
                 if patience.remaining() <= _PAUSE_SECONDS:
                     raise SecretUnavailable(
@@ -171,21 +172,12 @@ def _unfit(why: str) -> InvalidSecret:
 
 
 def _raise_refusal(error: ClientError) -> NoReturn:
-    code = _code(error)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    what = f"AWS Private CA refused {error.operation_name} with {foreign_words(code)} ({foreign_words(_words(error))})"
+    code = code_of(error)
+    what = f"AWS Private CA refused {error.operation_name} with {foreign_words(code)} ({message_of(error)})"
     if code in _WRONG:
         raise InvalidSecret(what, remedy=_WRONG[code]) from error
     raise SecretUnavailable(
         what,
         remedy=_REMEDIES.get(code, "try again; see AWS's health page if it lasts"),
-        retryable=code in _PASSING or status >= 500 or status == 429,
+        retryable=code in _PASSING or may_pass(error),
     ) from error
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _words(error: ClientError) -> object:
-    return error.response.get("Error", {}).get("Message", "")

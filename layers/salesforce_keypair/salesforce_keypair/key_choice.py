@@ -87,8 +87,9 @@ class KeyChoice:
     def current(self, secret_id: str) -> VersionedKey:
         """The key of AWSCURRENT, or of AWSPREVIOUS where somebody overwrote the current version without one."""
         value = self._store.read_labelled(secret_id, CURRENT)
-        credential = None if value is None else self._parsed_of(secret_id, value)
-        if value is not None and credential is not None:
+        credential = None
+        if value is not None:
+            credential = self._parsed_of(secret_id, value)
             key = _key(value, credential)
             if key is not None:
                 return key

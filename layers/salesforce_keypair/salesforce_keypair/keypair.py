@@ -71,7 +71,7 @@ class Certificate:
         if public_key.key_size < MIN_BITS:
             raise UnusableKey(f"its key has {public_key.key_size} bits, and Salesforce takes {MIN_BITS} or more")
         return cls(
-            pem=certificate.public_bytes(Encoding.PEM).decode("ascii"),
+            pem=certificate.public_bytes(Encoding.PEM).decode(),
             fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
             key_fingerprint=_key_fingerprint(public_key),
             not_before=certificate.not_valid_before_utc,
@@ -151,12 +151,12 @@ def make_key_pair(
         request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
         certificate = sign(
             SigningRequest(
-                pem=request.public_bytes(Encoding.PEM).decode("ascii"),
+                pem=request.public_bytes(Encoding.PEM).decode(),
                 key_fingerprint=_key_fingerprint(key.public_key()),
                 validity_days=validity_days,
             )
         )
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     return KeyPair(private_key_pem=pem, certificate=certificate)
 
 
@@ -187,7 +187,7 @@ def pem_of(text: str) -> bytes:
     stripped = text.strip()
     if stripped.startswith("-----BEGIN "):
         # Secrets that went through a form or a shell variable come back with their line ends spelt out.
-        return stripped.replace("\\n", "\n").encode("utf-8", "replace")
+        return stripped.replace("\\n", "\n").encode(errors="replace")
     decoded = _base64(stripped)
     if decoded is None or not decoded.lstrip().startswith(b"-----BEGIN "):
         raise UnusableKey("it is neither PEM nor the base64 of PEM")

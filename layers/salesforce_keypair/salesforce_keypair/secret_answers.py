@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from salesforce_keypair.aws_refusal import code_of, may_pass, message_of
 from salesforce_keypair.errors import SecretUnavailable
 from salesforce_keypair.json_text import GARBLED
 from salesforce_keypair.redaction import foreign_words
@@ -56,13 +57,10 @@ def garbled(operation: str, problem: str) -> SecretUnavailable:
 def unavailable(operation: str, error: ClientError) -> SecretUnavailable:
     """The error for a refusal."""
     code = code_of(error)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    passing = code in _PASSING or status >= 500 or status == 429
-    message = foreign_words(error.response.get("Error", {}).get("Message", ""))
     return SecretUnavailable(
-        f"Secrets Manager refused {operation} with {foreign_words(code)} ({message})",
+        f"Secrets Manager refused {operation} with {foreign_words(code)} ({message_of(error)})",
         remedy=_REMEDIES.get(code, "try again; see AWS's health page if it lasts"),
-        retryable=passing,
+        retryable=code in _PASSING or may_pass(error),
     )
 
 
@@ -73,8 +71,3 @@ def unreachable(operation: str, error: BotoCoreError) -> SecretUnavailable:
         remedy="try again; in a VPC, give the function a route or an endpoint to Secrets Manager",
         retryable=True,
     )
-
-
-def code_of(error: ClientError) -> str:
-    """The error's name, which may be anything where it isn't AWS that answered."""
-    return str(error.response.get("Error", {}).get("Code", ""))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from salesforce_keypair.aws_refusal import code_of
 from salesforce_keypair.errors import InvalidSecret, SecretUnavailable
 from salesforce_keypair.json_text import GARBLED, typed
-from salesforce_keypair.secret_answers import answer_of, code_of, garbled, require, unavailable, unreachable
+from salesforce_keypair.secret_answers import answer_of, garbled, require, unavailable, unreachable
 from salesforce_keypair.secret_history import History, SecretState, dated_versions, history_of, state_of
 
 if TYPE_CHECKING:

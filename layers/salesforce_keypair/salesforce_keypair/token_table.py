@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from salesforce_keypair.aws_refusal import code_of, message_of
 from salesforce_keypair.json_text import GARBLED
 from salesforce_keypair.redaction import foreign_words
 from salesforce_keypair.timing import Clock
@@ -257,15 +258,14 @@ def _call(operation: str, call: Callable[[], Answer]) -> Answer:
     try:
         return call()
     except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
+        code = code_of(error)
         if code == _REFUSED and operation == "UpdateItem":
             raise _ConditionFailed from error
-        message = foreign_words(error.response.get("Error", {}).get("Message", ""))
         remedy = _REMEDIES.get(code, "see AWS's health page if it lasts")
         # Known names are shown however long they are.
         name = code if code in _REMEDIES else foreign_words(code)
         kind = TableBusy if code in _BUSY else TableUnavailable
-        raise kind(f"DynamoDB refused {operation} with {name} ({message}): {remedy}") from error
+        raise kind(f"DynamoDB refused {operation} with {name} ({message_of(error)}): {remedy}") from error
     except BotoCoreError as error:
         raise TableUnavailable(
             f"DynamoDB didn't answer {operation} ({type(error).__name__}): in a VPC, give the function a route or an "

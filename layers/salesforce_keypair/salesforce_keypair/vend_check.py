@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
+from salesforce_keypair.aws_refusal import code_of, is_refusal, message_of
 from salesforce_keypair.json_text import parse_json
 from salesforce_keypair.redaction import foreign_words
 
@@ -58,10 +59,8 @@ class InvokedVendor:
             answer = self._client.invoke(FunctionName=self._function, Payload=request)
             payload = answer["Payload"].read()
         except ClientError as error:
-            found = error.response.get("Error", {})
-            code = foreign_words(found.get("Code", ""))
-            ending = Ending.ERROR if code == _THROTTLED else Ending.UNASKED
-            return Vend(ending, code, foreign_words(found.get("Message", "")))
+            ending = Ending.ERROR if is_refusal(error, _THROTTLED) else Ending.UNASKED
+            return Vend(ending, foreign_words(code_of(error)), message_of(error))
         except ReadTimeoutError:
             return Vend(Ending.ERROR, "ReadTimeoutError", "the vendor didn't answer in time")
         except BotoCoreError as error:
