@@ -244,6 +244,7 @@ class Received:
 
     method: str
     authorization: str
+    accept: str
     form: dict[str, str]
 
 
@@ -257,8 +258,8 @@ def answering_host(answer: Answering) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-            authorization = self.headers.get("Authorization") or ""
-            status, content, headers = answer(Received(self.command, authorization, dict(parse_qsl(body))))
+            authorization, accept = (self.headers.get(name) or "" for name in ("Authorization", "Accept"))
+            status, content, headers = answer(Received(self.command, authorization, accept, dict(parse_qsl(body))))
             self.send_response_only(status)
             for name, value in headers.items():
                 self.send_header(name, value)

@@ -1,5 +1,6 @@
 """Logging in at an emulated org: what is sent, what a reply is worth, what a refusal tells."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -25,6 +26,7 @@ from tests.sandbox.org import Kind, Presence
 from tests.sandbox.org.exchange import json_reply, oauth_reply
 from tests.sandbox.org.faults import Fault, answering, html_page, oauth_error, wrong_date
 from tests.sandbox.org.refusals import EXPIRED
+from tests.scenarios.promises import assert_tells_what_to_do
 from tests.unit.support import (
     LOOPBACK,
     TOKEN_REPLY,
@@ -47,6 +49,7 @@ def log_in(billing: Billing, **options: Any) -> Session:
 def refusal(billing: Billing, **members: Any) -> KeyPairError:
     with pytest.raises(KeyPairError) as caught:
         billing.login.jwt_bearer(billing.credential(**members), deadline=billing.clock.deadline())
+    assert_tells_what_to_do(caught.value)
     return caught.value
 
 
@@ -115,6 +118,19 @@ def test_a_login_may_ask_for_a_connection_of_its_own(billing: Billing) -> None:
     assert billing.org.log.connections() == 2
 
 
+def test_the_reply_is_asked_for_as_json(clock: FakeClock) -> None:
+    asked: list[Received] = []
+
+    def answer(received: Received) -> tuple[int, object, dict[str, str]]:
+        asked.append(received)
+        return 200, TOKEN_REPLY, {}
+
+    with answering_host(answer) as url:
+        login = SalesforceLogin(transport=Transport(), hosts=LOOPBACK, clock=clock)
+        login.jwt_bearer(parse(text_of(key_pair("first"), baseUri=url)), deadline=clock.deadline())
+    assert [(each.method, each.accept) for each in asked] == [("POST", "application/json")]
+
+
 def test_without_a_key_nothing_is_asked(billing: Billing) -> None:
     error = refusal(billing, privateKey=None)
 
@@ -126,9 +142,10 @@ def test_without_a_key_nothing_is_asked(billing: Billing) -> None:
 def test_a_key_whose_numbers_are_wrong_cannot_sign_and_says_so(billing: Billing) -> None:
     pem = mangled_pem(p=key_pair().key.private_numbers().p - 1)
     credential = replace(billing.credential(), private_key=PrivateKey.parse(pem, checked=False))
-    with pytest.raises(InvalidSecret, match="privateKey can't sign"):
+    with pytest.raises(InvalidSecret, match="privateKey can't sign") as caught:
         billing.login.jwt_bearer(credential, deadline=billing.clock.deadline())
 
+    assert_tells_what_to_do(caught.value)
     assert billing.org.log.entries() == ()
 
 
@@ -173,12 +190,49 @@ def token_with(exp: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "exp", ['"1800000900"', "null", "true", "[1]", "NaN", "Infinity", "-Infinity", "1e400", "1" + "0" * 400]
+    "exp",
+    [
+        '"1800000900"',
+        "null",
+        "true",
+        "[1]",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e400",
+        "1" + "0" * 400,
+        "0",
+        "-1",
+        "253402300800",
+    ],
 )
 def test_an_expiry_that_is_no_time_counts_for_nothing(billing: Billing, exp: str) -> None:
     billing.org.faults.add(replying(access_token=token_with(exp)))
 
     assert log_in(billing).expires_at is None
+
+
+@pytest.mark.parametrize("left", [0, -1, -1_800_000_000 + 1])
+def test_a_token_that_has_expired_already_is_none(billing: Billing, left: int) -> None:
+    error = garbled(billing, replying(access_token=token_with(str(int(billing.clock.time()) + left))))
+
+    assert isinstance(error, SalesforceUnavailable)
+    assert "(a token that has expired already)" in error.what
+
+
+@pytest.mark.parametrize("offset", [600, -600])
+def test_a_reply_without_a_date_is_judged_by_a_clock_that_was_corrected(clock: FakeClock, offset: int) -> None:
+    theirs = clock.time() + offset
+    date = format_datetime(datetime.fromtimestamp(theirs, UTC), usegmt=True)
+    answers: list[tuple[int, object, dict[str, str]]] = [
+        (400, {"error": EXPIRED.error, "error_description": EXPIRED.description}, {"Date": date}),
+        (200, TOKEN_REPLY | {"access_token": token_with(str(int(theirs) + 900))}, {}),
+    ]
+    with answering_host(lambda _: answers.pop(0)) as url:
+        login = SalesforceLogin(transport=Transport(), hosts=LOOPBACK, clock=clock)
+        session = login.jwt_bearer(parse(text_of(key_pair("first"), baseUri=url)), deadline=clock.deadline())
+
+    assert session.expires_at == clock.time() + 900
 
 
 @pytest.mark.parametrize("date", [None, "yesterday", "Fri, 99 Foo 2027 08:00:00 GMT"])
@@ -212,6 +266,13 @@ def test_an_expired_assertion_is_not_signed_anew_where_no_date_says_so(clock: Fa
     assert len(asked) == 1
 
 
+def test_org_and_user_stand_at_the_end_of_the_identity_url(billing: Billing) -> None:
+    billing.org.faults.add(replying(id="https://x.example/some/where/id/00D000000000001/005000000000002"))
+    session = log_in(billing)
+
+    assert (session.org_id, session.user_id) == ("00D000000000001", "005000000000002")
+
+
 def test_a_token_type_that_is_left_out_is_bearer(billing: Billing) -> None:
     billing.org.faults.add(replying(token_type=None))
     assert log_in(billing).token_type == "Bearer"
@@ -237,6 +298,7 @@ GARBLED: dict[str, Fault] = {
     "identity elsewhere": replying(id="https://login.salesforce.com/user/00D000000000001/005000000000001"),
     "identity with odd ids": replying(id="https://login.salesforce.com/id/00D00000000000!/005000000000001"),
     "identity with short ids": replying(id="https://login.salesforce.com/id/00D/005"),
+    "identity with more behind it": replying(id="https://x.example/id/00D000000000001/005000000000001/x"),
     "identity that is no URL": replying(id="https://[/id/00D000000000001/005000000000001"),
     "HTML": html_page(200),
     "empty": answering(200),
@@ -251,7 +313,7 @@ def test_a_garbled_reply_is_salesforce_unavailable_and_not_quoted(billing: Billi
     error = garbled(billing, GARBLED[case])
 
     assert isinstance(error, SalesforceUnavailable)
-    assert "can't be understood" in error.what
+    assert re.search(r"can't be understood \((the token endpoint|the identity URL|\w+ in the answer)\)", error.what)
     assert "hunter2" not in str(error) + repr(error.__cause__) + str(getattr(error.__cause__, "doc", ""))
 
 
@@ -275,7 +337,8 @@ def admin_of(billing: Billing, **changed: str) -> ClientCredentials:
 
 
 def test_an_admin_logs_in_with_key_and_secret(billing: Billing) -> None:
-    session = billing.login.client_credentials(admin_of(billing), deadline=billing.clock.deadline())
+    login = billing.login
+    session = login.client_credentials(admin_of(billing), deadline=billing.clock.deadline())
     (form,) = forms(billing)
 
     assert session.user_id == billing.admin.user_id
@@ -284,6 +347,8 @@ def test_an_admin_logs_in_with_key_and_secret(billing: Billing) -> None:
         "client_id": billing.admin_app.consumer_key,
         "client_secret": billing.admin_app.consumer_secret,
     }
+    login.client_credentials(admin_of(billing), deadline=billing.clock.deadline())
+    assert billing.org.log.connections() == 1
 
 
 def test_a_wrong_consumer_secret_is_a_matter_of_configuration(billing: Billing) -> None:
@@ -323,7 +388,7 @@ def test_a_clock_that_is_put_right_later_is_corrected_again(billing: Billing) ->
     assert len(forms(billing)) == 4
 
 
-@pytest.mark.parametrize(("date_offset", "asked"), [(0.0, 1), (59.0, 1), (-59.0, 1), (600.0, 2), (-600.0, 2)])
+@pytest.mark.parametrize(("date_offset", "asked"), [(0.0, 1), (60.0, 1), (-60.0, 1), (61.0, 2), (-61.0, 2), (600.0, 2)])
 def test_an_expired_assertion_is_signed_anew_once_where_the_date_says_so(
     billing: Billing, date_offset: float, asked: int
 ) -> None:

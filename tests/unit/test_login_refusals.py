@@ -13,6 +13,7 @@ from salesforce_keypair.salesforce.transport import Transport
 from tests.integration.org_client import key_pair
 from tests.sandbox.org import Kind, Refusal
 from tests.sandbox.org.faults import Fault, answering, html_page, oauth_error, redirected, rest_error
+from tests.scenarios.promises import assert_tells_what_to_do
 from tests.unit.support import LOOPBACK, TOKEN_REPLY, Billing, FakeClock, Received, answering_host, parse, text_of
 
 
@@ -21,6 +22,7 @@ def told(billing: Billing, fault: Fault) -> KeyPairError:
     billing.org.faults.add(fault)
     with pytest.raises(KeyPairError) as caught:
         billing.login.jwt_bearer(billing.credential(), deadline=billing.clock.deadline())
+    assert_tells_what_to_do(caught.value)
     return caught.value
 
 
@@ -34,6 +36,18 @@ def test_a_refusal_is_told_with_user_cause_and_remedy(billing: Billing, status: 
     assert type(error) is LoginRefused
     for words in ("robot@example.com", billing.org.url, "invalid_grant (audience is invalid)", "remove audience"):
         assert words in str(error)
+
+
+def test_a_refusal_without_a_description_is_told_by_its_name_alone(billing: Billing) -> None:
+    error = told(billing, answering(400, '{"error": "inactive_user"}'))
+
+    assert "inactive_user ()" in error.what
+    assert "reactivate the user" in error.remedy
+
+
+def test_what_only_a_key_is_told_may_pass(billing: Billing) -> None:
+    """The same words are a matter of configuration where a consumer secret was sent."""
+    assert told(billing, oauth_error(Refusal("invalid_client", "invalid client credentials", 400))).retryable
 
 
 def test_a_refusal_in_the_form_of_a_rest_error_is_understood(billing: Billing) -> None:
@@ -165,20 +179,28 @@ def test_a_token_answered_as_somebody_else_proves_nothing(billing: Billing, othe
     with pytest.raises(LoginRefused, match="another org or user") as caught:
         prove(billing)
     assert not caught.value.retryable
+    assert_tells_what_to_do(caught.value)
 
 
+WHO = "robot@example.com at http://127.0.0.1"
 LIVENESS: list[tuple[Fault, type[KeyPairError], bool, Iterable[str]]] = [
-    (rest_error(401, "INVALID_SESSION_ID"), LoginRefused, True, ["(INVALID_SESSION_ID)", "Login History"]),
+    (rest_error(401, "INVALID_SESSION_ID"), LoginRefused, True, [WHO, "(INVALID_SESSION_ID)", "Login History"]),
     (rest_error(401, "INVALID_SESSION_ID", "not authorized"), LoginRefused, False, ["API Enabled"]),
-    (rest_error(403, "REQUEST_LIMIT_EXCEEDED"), SalesforceUnavailable, True, ["HTTP 403 (REQUEST_LIMIT_EXCEEDED)"]),
+    (
+        rest_error(403, "REQUEST_LIMIT_EXCEEDED"),
+        SalesforceUnavailable,
+        True,
+        [WHO, "HTTP 403 (REQUEST_LIMIT_EXCEEDED)"],
+    ),
     (rest_error(403, "INSUFFICIENT_ACCESS", "not authorized"), LoginRefused, False, ["API Enabled"]),
-    (rest_error(403, "API_DISABLED_FOR_ORG", "off"), LoginRefused, False, ["API_DISABLED_FOR_ORG (off)"]),
-    (rest_error(404, "NOT_FOUND"), LoginRefused, False, ["no API v67.0", "apiVersion"]),
-    (html_page(503), SalesforceUnavailable, True, ["HTTP 503"]),
-    (html_page(200), SalesforceUnavailable, True, ["can't be understood"]),
+    (rest_error(403, "API_DISABLED_FOR_ORG", "off"), LoginRefused, False, [WHO, "API_DISABLED_FOR_ORG (off)"]),
+    (rest_error(404, "NOT_FOUND"), LoginRefused, False, [WHO, "no API v67.0", "apiVersion"]),
+    (html_page(503), SalesforceUnavailable, True, [WHO, "HTTP 503: "]),
+    (html_page(200), SalesforceUnavailable, True, ["can't be understood (the org's API)"]),
+    (answering(200, "[]"), SalesforceUnavailable, True, ["can't be understood (the org's API)"]),
     (answering(200, "{}"), SalesforceUnavailable, True, ["identity"]),
     (answering(200, '{"identity": "https://x/id/a/b"}'), SalesforceUnavailable, True, ["identity"]),
-    (redirected("https://evil.example"), LoginRefused, False, ["redirect", "My Domain"]),
+    (redirected("https://evil.example"), LoginRefused, False, [WHO, "redirect", "My Domain"]),
 ]
 
 
@@ -196,5 +218,6 @@ def test_a_token_that_is_not_answered_proves_nothing(
 
     assert type(caught.value) is kind
     assert caught.value.retryable is retryable
+    assert_tells_what_to_do(caught.value)
     for each in words:
         assert each in str(caught.value)

@@ -38,7 +38,8 @@ _REFUSING = frozenset({400, 401, 403})
 # What fits an Authorization header; a server takes no longer one.
 _TOKEN = re.compile(r"[!-~]{1,16000}")
 _SCHEME = re.compile(r"[A-Za-z0-9_-]{1,32}")
-_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+_ID = r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?"
+_IDENTITY = re.compile(rf"/id/(?P<org>{_ID})/(?P<user>{_ID})\Z")
 _ID_LENGTH = 15  # the case-sensitive part; the 18-character form adds a checksum
 
 
@@ -183,7 +184,7 @@ class SalesforceLogin:
 
     def _expiry_of(self, access_token: str, answer: Answer) -> float | None:
         try:
-            claims = jwt.decode(access_token, options={"verify_signature": False, "verify_exp": False})
+            claims = jwt.decode(access_token, options={"verify_signature": False})
         except (jwt.PyJWTError, ValueError, RecursionError):
             return None  # opaque, as most are
         expiry = claims.get("exp")
@@ -258,12 +259,12 @@ def _liveness(answer: Answer, *, who: str, api_version: str) -> str:
 def _identity_of(url: str) -> tuple[str, str]:
     """Org and user id at the end of an identity URL, `https://…/id/<org>/<user>`."""
     try:
-        parts = urlsplit(url).path.split("/")
+        found = _IDENTITY.search(urlsplit(url).path)
     except ValueError:
-        parts = []
-    if len(parts) < 3 or parts[-3] != "id" or not all(_ID.fullmatch(part) for part in parts[-2:]):
+        found = None
+    if found is None:
         raise _garbled("the identity URL")
-    return parts[-2], parts[-1]
+    return found["org"], found["user"]
 
 
 def _json_of(answer: Answer, *, what: str) -> dict[str, object]:
