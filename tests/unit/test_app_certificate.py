@@ -12,13 +12,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from salesforce_keypair.errors import InstallationRefused, KeyPairError
 from salesforce_keypair.keypair import Certificate
-from salesforce_keypair.salesforce.app_certificate import EXTERNAL_CLIENT_APP, AppCertificate
+from salesforce_keypair.salesforce.app_certificate import CONNECTED_APP, EXTERNAL_CLIENT_APP, AppCertificate, AppKind
 from salesforce_keypair.salesforce.metadata import MetadataApi
 from tests.integration.org_client import MD, certificate_of, key_pair
-from tests.sandbox.org import CertificateEncoding, Kind
+from tests.sandbox.org import App, CertificateEncoding, Kind
 from tests.sandbox.org.exchange import Reply
 from tests.sandbox.org.faults import Fault, reset_after_acting, soap_fault
 from tests.sandbox.org.xmltree import Element
+from tests.scenarios.promises import assert_tells_what_to_do
 from tests.unit.support import Billing
 
 FIRST, SECOND = "first", "second"
@@ -28,7 +29,7 @@ def certificate(name: str) -> Certificate:
     return Certificate.parse(key_pair(name).pem)
 
 
-def app_of(billing: Billing, name: str = "Billing") -> AppCertificate:
+def app_of(billing: Billing, name: str = "Billing", kind: AppKind = EXTERNAL_CLIENT_APP) -> AppCertificate:
     api = MetadataApi(
         transport=billing.transport,
         clock=billing.clock,
@@ -36,7 +37,7 @@ def app_of(billing: Billing, name: str = "Billing") -> AppCertificate:
         api_version="67.0",
         deadline=billing.clock.deadline(),
     )
-    return AppCertificate(api=api, kind=EXTERNAL_CLIENT_APP, app_name=name, clock=billing.clock)
+    return AppCertificate(api=api, kind=kind, app_name=name, clock=billing.clock)
 
 
 def others(billing: Billing) -> tuple[Element, ...]:
@@ -46,6 +47,7 @@ def others(billing: Billing) -> tuple[Element, ...]:
 def refusal(call: Callable[[], object]) -> KeyPairError:
     with pytest.raises(KeyPairError) as caught:
         call()
+    assert_tells_what_to_do(caught.value)
     return caught.value
 
 
@@ -58,6 +60,16 @@ def sent_members(billing: Billing) -> list[dict[str, str]]:
             root = fromstring(archive.read(path))
         components.append({member.tag.removeprefix(MD): member.text or "" for member in root})
     return components
+
+
+def answering_record(members: str) -> Fault:
+    """A read that is answered with a component of these members, in XML."""
+    soap = "http://schemas.xmlsoap.org/soap/envelope/"
+    text = (
+        f'<s:Envelope xmlns:s="{soap}"><s:Body><readMetadataResponse xmlns="{MD[1:-1]}"><result><records>{members}'
+        "</records></result></readMetadataResponse></s:Body></s:Envelope>"
+    )
+    return Fault("record", acts=False, answer=Reply(200, text.encode(), "text/xml"))
 
 
 # Settings
@@ -74,6 +86,15 @@ def test_an_apps_settings_are_those_of_all_its_components_without_its_credential
     assert settings["commaSeparatedOauthScopes"] == ("Api, RefreshToken",)
     assert settings["permittedUsersPolicyType"] == ("AdminApprovedPreAuthorized",)
     assert not {"certificate", "consumerSecret"} & settings.keys()
+
+
+def test_a_setting_may_be_there_more_than_once_or_be_empty(billing: Billing) -> None:
+    several = (Element("customScopes", "one"), Element("customScopes", "two"), Element("note"))
+    billing.app.elements = (*billing.app.elements, *several)
+    settings = app_of(billing).settings()
+    assert settings is not None
+
+    assert (settings["customScopes"], settings["note"]) == (("one", "two"), ("",))
 
 
 def test_settings_that_the_session_may_not_see_are_left_out(billing: Billing) -> None:
@@ -118,8 +139,10 @@ def test_the_installed_certificate_is_read_in_every_encoding(billing: Billing, e
     assert installed.certificate == certificate(FIRST)
 
 
-def test_an_app_without_a_certificate_shows_none(billing: Billing) -> None:
+@pytest.mark.parametrize("shown", [(), (Element("certificate"),)], ids=["none", "an empty one"])
+def test_an_app_without_a_certificate_shows_none(billing: Billing, shown: tuple[Element, ...]) -> None:
     billing.app.install(None)
+    billing.app.elements = (*billing.app.elements, *shown)
     installed = app_of(billing).installed()
 
     assert (installed.shown, installed.certificate) == (False, None)
@@ -205,14 +228,10 @@ def test_a_full_name_that_leads_elsewhere_in_a_package_is_never_asked_for(billin
     assert not [entry for entry in billing.org.log.entries() if f"<m:fullNames>{full_name}<".encode() in entry.body]
 
 
-def test_a_record_that_answers_with_an_odd_full_name_is_refused(billing: Billing) -> None:
-    soap = "http://schemas.xmlsoap.org/soap/envelope/"
-    text = (
-        f'<s:Envelope xmlns:s="{soap}"><s:Body><readMetadataResponse xmlns="{MD[1:-1]}"><result><records>'
-        "<fullName>../x</fullName><externalClientApplication>Billing</externalClientApplication>"
-        "</records></result></readMetadataResponse></s:Body></s:Envelope>"
-    )
-    billing.org.faults.add(Fault("odd", acts=False, answer=Reply(200, text.encode(), "text/xml")), Kind.SOAP, skip=1)
+@pytest.mark.parametrize("full_name", ["<fullName>../x</fullName>", "<fullName/>", ""])
+def test_a_record_that_answers_with_an_odd_full_name_is_refused(billing: Billing, full_name: str) -> None:
+    record = f"{full_name}<externalClientApplication>Billing</externalClientApplication>"
+    billing.org.faults.add(answering_record(record), Kind.SOAP, skip=1)
 
     assert "full name that can't be used" in refusal(app_of(billing).installed).what
 
@@ -271,6 +290,14 @@ def test_keys_are_never_sent_and_never_made_anew(billing: Billing) -> None:
         assert "\r" not in members["certificate"]
 
 
+def test_what_an_org_does_not_show_of_making_keys_anew_is_sent_all_the_same(billing: Billing) -> None:
+    billing.app.elements = tuple(each for each in billing.app.elements if not each.name.startswith("shouldRotate"))
+    app_of(billing).rehearse(certificate(SECOND))
+
+    (members,) = sent_members(billing)
+    assert members["shouldRotateConsumerKey"] == members["shouldRotateConsumerSecret"] == "false"
+
+
 def test_a_new_member_takes_its_place_in_the_alphabet(billing: Billing) -> None:
     billing.app.install(None)
     app_of(billing).replace(certificate(SECOND))
@@ -286,6 +313,17 @@ def test_a_change_is_rehearsed_then_deployed_then_read_back(billing: Billing) ->
 
     assert kinds == [Kind.SOAP, Kind.SOAP, Kind.DEPLOY, Kind.DEPLOY, Kind.SOAP]
     assert [each.options.check_only for each in billing.org.deployments.all()] == [True, False]
+    assert 1.0 not in billing.clock.slept, "nobody waits to read it back"
+
+
+def test_what_is_to_be_done_just_before_the_change_is_done_after_its_rehearsal(billing: Billing) -> None:
+    done: list[list[bool]] = []
+    app_of(billing).replace(
+        certificate(SECOND),
+        just_before=lambda: done.append([each.options.check_only for each in billing.org.deployments.all()]),
+    )
+
+    assert done == [[True]]
 
 
 def test_a_rehearsal_that_fails_stops_before_the_change(billing: Billing) -> None:
@@ -368,3 +406,60 @@ def test_a_certificate_that_salesforce_would_not_take_is_not_sent(billing: Billi
 
     assert "4096 bytes" in error.what
     assert billing.org.log.entries() == ()
+
+
+# The older kind of app, which is one component with the certificate inside a member
+
+
+@pytest.fixture
+def legacy(billing: Billing) -> App:
+    """A Connected App in the same org, whose name begins as that of the other one."""
+    app = billing.org.add_connected_app("BillingLegacy", approved=[billing.user])
+    app.install(key_pair(FIRST).pem)
+    return app
+
+
+def around_the_certificate(app: App) -> list[Element]:
+    """All that the component holds but the certificate, with the members of its OAuth settings beside the others."""
+    (oauth,) = (each for each in app.component() if each.name == "oauthConfig")
+    beside = [each for each in app.component() if each.name != "oauthConfig"]
+    return beside + [each for each in oauth.children if each.name != "certificate"]
+
+
+def test_everything_but_the_certificate_of_a_connected_app_stays(billing: Billing, legacy: App) -> None:
+    before, secret = around_the_certificate(legacy), legacy.consumer_secret
+    app_of(billing, legacy.name, CONNECTED_APP).replace(certificate(SECOND))
+
+    assert legacy.fingerprint == key_pair(SECOND).fingerprint
+    assert around_the_certificate(legacy) == before
+    assert legacy.consumer_secret == secret
+    assert billing.app.fingerprint == key_pair(FIRST).fingerprint
+
+
+def test_a_first_certificate_is_put_into_a_connected_app(billing: Billing, legacy: App) -> None:
+    legacy.install(None)
+    app = app_of(billing, legacy.name, CONNECTED_APP)
+    assert not app.installed().shown
+    app.replace(certificate(SECOND))
+
+    assert legacy.fingerprint == key_pair(SECOND).fingerprint
+    assert app.installed().certificate == certificate(SECOND)
+
+
+def test_a_connected_app_is_asked_for_by_its_own_name(billing: Billing, legacy: App) -> None:
+    app_of(billing, legacy.name, CONNECTED_APP).installed()
+
+    assert len(billing.org.log.entries(Kind.SOAP)) == 1
+    assert "named Missing" in refusal(app_of(billing, "Missing", CONNECTED_APP).installed).what
+
+
+def test_a_connected_app_without_oauth_settings_has_no_place_for_a_certificate(billing: Billing, legacy: App) -> None:
+    record = answering_record(f"<fullName>{legacy.name}</fullName><label>Legacy</label>")
+    billing.org.faults.add(record, Kind.SOAP, times=None)
+    app = app_of(billing, legacy.name, CONNECTED_APP)
+
+    assert not app.installed().shown
+    error = refusal(lambda: app.replace(certificate(SECOND)))
+    assert type(error) is InstallationRefused
+    assert error.what == "the app BillingLegacy has no OAuth settings to put a certificate in"
+    assert not billing.org.deployments.all()
