@@ -19,6 +19,8 @@ from mutmut.workers import isolation
 
 # Beside the copy, which every run makes anew: what noticed a change last time is tried first this time.
 _NOTICED = Path.cwd().with_name(f"{Path.cwd().name}-noticed")
+# HTTP reads these without regard to case.
+_IN_ANY_CASE = frozenset({"GET", "POST", "Accept", "Content-Type", "Date", "SOAPAction"})
 # What comes before and after a test, which mutmut doesn't count.
 _AROUND_SECONDS = 0.1
 # What a test that has noticed nothing yet promises, beside one that has noticed one change.
@@ -27,8 +29,12 @@ _UNTRIED = 0.1
 
 def change_a_name(node: cst.BaseString) -> Iterator[cst.BaseString]:
     """mutmut's changes of a string, but of names alone: a text with a space in it is words for people."""
-    if not (isinstance(node, cst.SimpleString) and " " in node.value):
-        yield from operator_string(node)
+    if isinstance(node, cst.SimpleString) and " " in node.value:
+        return
+    for changed in operator_string(node):
+        name = changed.raw_value if isinstance(changed, cst.SimpleString) else ""
+        if not any(name.lower() == each.lower() for each in _IN_ANY_CASE):
+            yield changed
 
 
 def leave_a_call_out(node: cst.Expr) -> Iterator[cst.Pass]:

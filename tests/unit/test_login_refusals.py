@@ -41,7 +41,7 @@ def test_a_refusal_is_told_with_user_cause_and_remedy(billing: Billing, status: 
 def test_a_refusal_without_a_description_is_told_by_its_name_alone(billing: Billing) -> None:
     error = told(billing, answering(400, '{"error": "inactive_user"}'))
 
-    assert "inactive_user ()" in error.what
+    assert "with inactive_user;" in error.what
     assert "reactivate the user" in error.remedy
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,6 +28,7 @@ from tests.sandbox.org.faults import (
     soap_fault,
     truncated,
 )
+from tests.scenarios.promises import assert_tells_what_to_do
 from tests.unit.support import Billing
 
 FULL_NAME = "Billing_glbloauth"
@@ -73,6 +75,7 @@ def admin(billing: Billing) -> Admin:
 def raised(call: Callable[[], object]) -> KeyPairError:
     with pytest.raises(KeyPairError) as caught:
         call()
+    assert_tells_what_to_do(caught.value)
     return caught.value
 
 
@@ -94,9 +97,12 @@ def test_an_org_without_apps_lists_none(billing: Billing, admin: Admin) -> None:
     assert admin.api.full_names(SETTINGS) == []
 
 
-def test_components_are_read_by_name_and_missing_ones_left_out(admin: Admin) -> None:
+def test_components_are_read_by_name_and_missing_ones_left_out(billing: Billing, admin: Admin) -> None:
     records = admin.api.read(SETTINGS, ["Missing", FULL_NAME, "a & <b>"])
+    (entry,) = billing.org.log.entries(Kind.SOAP)
 
+    assert b"</m:fullNames><m:fullNames>a &amp; &lt;b&gt;</m:fullNames></m:readMetadata>" in entry.body
+    assert dict(entry.headers)["SOAPAction"] == '""'
     assert [record.findtext(f"{MD}fullName") for record in records] == [FULL_NAME]
     label = element(records[0], "label")
     assert label is not None
@@ -136,6 +142,8 @@ def test_a_deploy_rolls_back_on_errors_and_deletes_nothing(billing: Billing, adm
     start = body.index(b'{"deployOptions"')
     options = json.loads(body[start : body.index(b"\r\n", start)])["deployOptions"]
 
+    assert body.count(b"Content-Type: application/json\r\n") == 1
+    assert b'filename="deploy.zip"\r\nContent-Type: application/zip\r\n' in body
     assert options == {
         "singlePackage": True,
         "rollbackOnError": True,
@@ -213,7 +221,15 @@ def test_a_deploy_that_takes_too_long_is_left_to_the_next_delivery(billing: Bill
     assert type(error) is SalesforceUnavailable
     assert error.retryable
     assert "still at work" in error.what
+    assert billing.clock.slept[-1] == 3.0
     assert 25 < billing.clock.time() - start < 30
+
+
+def test_nobody_waits_just_to_find_the_time_over(billing: Billing) -> None:
+    billing.org.deployments.pace = DeployPace(1000, 1000)
+    raised(Admin(billing, seconds=3.5).deploy)
+
+    assert billing.clock.slept == [0.5, 1.0]
 
 
 EARLY = [
@@ -221,6 +237,7 @@ EARLY = [
     rest_error(400, "INVALID_CROSS_REFERENCE_KEY"),
     rest_error(404, "INVALID_CROSS_REFERENCE_KEY"),
     rest_error(403, "REQUEST_LIMIT_EXCEEDED"),
+    rest_error(500, "UNKNOWN_EXCEPTION"),
     answering(420),
     answering(408),
     answering(429),
@@ -254,10 +271,10 @@ def test_a_cross_reference_error_counts_as_early_only_while_polling(billing: Bil
         (rest_error(403, "INSUFFICIENT_ACCESS", "no rights"), ["INSUFFICIENT_ACCESS (no rights)", "Modify Metadata"]),
         (rest_error(403, "API_DISABLED_FOR_ORG", "off"), ["API_DISABLED_FOR_ORG", "edition"]),
         (rest_error(404, "NOT_FOUND", "gone"), ["NOT_FOUND (gone)"]),
-        (answering(404, "<html>"), ["HTTP 404"]),
-        (answering(400, "[]"), ["HTTP 400"]),
+        (answering(404, "<html>"), ["HTTP 404: "]),
+        (answering(400, "[]"), ["HTTP 400: "]),
         (answering(400, '[{"message": "no code"}]'), ["HTTP 400"]),
-        (answering(400, '{"errorCode": "JSON_PARSER_ERROR"}'), ["JSON_PARSER_ERROR ()"]),
+        (answering(400, '{"errorCode": "JSON_PARSER_ERROR"}'), ["JSON_PARSER_ERROR: "]),
         (redirected("https://evil.example"), ["redirect", "renamed"]),
     ],
     ids=lambda value: str(value.name) if isinstance(value, Fault) else "",
@@ -293,7 +310,22 @@ def test_a_garbled_answer_over_rest_is_salesforce_unavailable(
     billing: Billing, admin: Admin, kind: Kind, fault: Fault
 ) -> None:
     billing.org.faults.add(fault, kind, times=None)
-    assert type(raised(admin.deploy)) is SalesforceUnavailable
+    error = raised(admin.deploy)
+
+    assert type(error) is SalesforceUnavailable
+    assert re.search(
+        r"HTTP 200|sent (a REST answer|a deploy's status|the answer to a deploy) that can't be", error.what
+    )
+
+
+def test_a_component_with_a_member_of_another_namespace_is_not_sent(billing: Billing, admin: Admin) -> None:
+    component = as_file(admin.read(), SETTINGS)
+    component.append(Element("ofNoNamespace"))
+    error = raised(lambda: admin.deploy(component))
+
+    assert type(error) is SalesforceUnavailable
+    assert error.what == "Salesforce sent a component that can't be understood"
+    assert not billing.org.deployments.all()
 
 
 # Faults over SOAP
@@ -308,6 +340,7 @@ def test_a_garbled_answer_over_rest_is_salesforce_unavailable(
         ("sf:API_DISABLED_FOR_ORG", "edition"),
         ("sf:API_CURRENTLY_DISABLED", "API Enabled"),
         ("soapenv:Client", "API Enabled"),
+        ("INVALID_TYPE", "v60.0 or later"),
     ],
 )
 def test_a_fault_is_told_with_salesforces_words_and_its_remedy(
@@ -317,7 +350,7 @@ def test_a_fault_is_told_with_salesforces_words_and_its_remedy(
     error = raised(admin.read)
 
     assert type(error) is InstallationRefused
-    assert f"{code.partition(':')[2]} (" in error.what
+    assert f"{code.rpartition(':')[2]} (" in error.what
     assert "it isn't so" in error.what
     assert remedy in error.remedy
 
@@ -405,7 +438,13 @@ def test_a_garbled_answer_over_soap_is_salesforce_unavailable(billing: Billing, 
     error = raised(admin.read)
 
     assert type(error) is SalesforceUnavailable
-    assert "can't be understood" in error.what
+    assert error.what == "Salesforce sent a SOAP answer that can't be understood"
+
+
+def test_a_fault_without_words_is_told_by_its_name(billing: Billing, admin: Admin) -> None:
+    billing.org.faults.add(xml("<s:Body><s:Fault><faultcode>sf:NEW_ONE</faultcode></s:Fault></s:Body>"), Kind.SOAP)
+
+    assert raised(admin.read).what == "Salesforce's Metadata API answered NEW_ONE"
 
 
 def test_a_redirect_over_soap_is_refused(billing: Billing, admin: Admin) -> None:

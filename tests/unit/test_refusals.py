@@ -104,7 +104,7 @@ def test_an_unknown_refusal_keeps_salesforces_words_and_is_not_tried_again(error
     assert refusal_of(error, description, JWT) is None
     assert type(told) is LoginRefused
     assert not told.retryable
-    assert f"{error} ({description})" in str(told)
+    assert f"with {error} ({description}), which" in str(told) if description else f"with {error}, which" in str(told)
     assert told.remedy
 
 

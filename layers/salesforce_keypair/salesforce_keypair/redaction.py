@@ -14,6 +14,12 @@ _PEM = re.compile(r"-----BEGIN .*?(?:-----END [A-Z ]*-----|$)", re.DOTALL)
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\u024f\u2010-\u2027]+")
 
 
+def named(name: object, words: object, *, sent: tuple[str, ...] = ()) -> str:
+    """Another party's name for what it refused, and in brackets what it said with it, if anything."""
+    said = foreign_words(words, sent=sent)
+    return f"{foreign_words(name, sent=sent)} ({said})" if said else foreign_words(name, sent=sent)
+
+
 def foreign_words(text: object, *, sent: tuple[str, ...] = ()) -> str:
     """Another party's text on one short line, without anything that looks like a credential.
 

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from salesforce_keypair.errors import InstallationRefused, SalesforceUnavailable
 from salesforce_keypair.json_text import parse_json
-from salesforce_keypair.redaction import foreign_words
+from salesforce_keypair.redaction import foreign_words, named
 from salesforce_keypair.salesforce.component import NAMESPACE, UnusableXml, is_nil, package_of, qualified, soap_payload
 from salesforce_keypair.salesforce.login import Session
 from salesforce_keypair.salesforce.transport import Answer, Transport
@@ -198,7 +198,7 @@ class MetadataApi:
         passing = answer.status >= 500 or answer.status in _PASSING or code == "REQUEST_LIMIT_EXCEEDED"
         if early or passing:
             return _no_use(answer)
-        return _refused(code or f"HTTP {answer.status}", message, _FAULTS.get(code or "", _PERMISSIONS))
+        return _refused(code or f"HTTP {answer.status}", message, _FAULTS.get(code, _PERMISSIONS))
 
     def _fault(self, payload: Element) -> Exception:
         code = (payload.findtext("faultcode") or "").rpartition(":")[2]
@@ -229,15 +229,15 @@ def _json_object(answer: Answer) -> dict[str, Any]:
     return reply
 
 
-def _rest_words(answer: Answer) -> tuple[str | None, str]:
-    """Code and message of a REST error, `[{"errorCode", "message"}]`, if that is what it is."""
+def _rest_words(answer: Answer) -> tuple[str, str]:
+    """Code and message of a REST error, `[{"errorCode", "message"}]`; both empty where it is something else."""
     try:
         reply = parse_json(answer.body)
     except ValueError:
-        return None, ""
+        return "", ""
     first = reply[0] if isinstance(reply, list) and reply else reply
     if not isinstance(first, dict) or not isinstance(first.get("errorCode"), str):
-        return None, ""
+        return "", ""
     return first["errorCode"], str(first.get("message") or "")
 
 
@@ -262,9 +262,7 @@ def _deploy_refused(result: Mapping[str, Any], what: str) -> InstallationRefused
 
 
 def _refused(code: str, message: str, remedy: str) -> InstallationRefused:
-    return InstallationRefused(
-        f"Salesforce's Metadata API answered {foreign_words(code)} ({foreign_words(message)})", remedy=remedy
-    )
+    return InstallationRefused(f"Salesforce's Metadata API answered {named(code, message)}", remedy=remedy)
 
 
 def _no_use(answer: Answer) -> SalesforceUnavailable:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from salesforce_keypair.errors import LoginRefused, LoginThrottled, SalesforceError, SalesforceUnavailable
-from salesforce_keypair.redaction import foreign_words
+from salesforce_keypair.redaction import named
 
 ANY = "*"
 
@@ -220,7 +220,7 @@ def refusal_of(error: str, description: str, grant: Grant) -> Refusal | None:
 def refused(error: str, description: str, *, grant: Grant, who: str, sent: tuple[str, ...] = ()) -> SalesforceError:
     """The error for a refusal that `who` met; what Salesforce said is quoted without the secrets that were `sent`."""
     refusal = refusal_of(error, description, grant)
-    said = f"{foreign_words(error, sent=sent)} ({foreign_words(description, sent=sent)})"
+    said = named(error, description, sent=sent)
     if refusal is None:
         # Config, for waiting is only right where somebody knows that it helps.
         return LoginRefused(
