@@ -168,6 +168,15 @@ def test_all_versions_are_listed_newest_first_over_all_pages(store: Store) -> No
     assert set(listed) == set(made)
 
 
+def test_an_empty_token_ends_the_list(store: Store) -> None:
+    """As moto ends it: to ask on with that, the SDK refuses."""
+    version = f'{{"VersionId": "{TWO}", "CreatedDate": 1}}'
+    body = f'{{"ARN": "x", "Versions": [{version}], "NextToken": ""}}'
+    store.aws.faults.inject("ListSecretVersionIds", Garble(body.encode()))
+
+    assert store.secrets.all_versions("key-pair") == [TWO]
+
+
 def test_the_history_says_since_when_the_secret_is_as_it_is(store: Store) -> None:
     store.put(TWO, "two", CURRENT)
     store.put(THREE, "three", CURRENT)

@@ -99,7 +99,8 @@ def _page(
         for version in answer.get("Versions", [])
     ]
     token = answer.get("NextToken")
-    return versions, None if token is None else typed(token, str)
+    # Emulators end the list with an empty one.
+    return versions, None if token is None else typed(token, str) or None
 
 
 def _state_in(answer: Mapping[str, Any]) -> SecretState:
