@@ -338,6 +338,14 @@ def test_a_secret_before_its_first_rotation_says_so(chooser: Chooser) -> None:
     assert chooser.login.asked == []
 
 
+@pytest.mark.parametrize("previous", ["{}", "to be filled in", text_of(key_pair(), baseUri="https://evil.example")])
+def test_what_was_there_before_the_first_document_is_not_complained_of(chooser: Chooser, previous: str) -> None:
+    chooser.secrets.put(S, "placeholder", previous, "AWSPREVIOUS")
+    chooser.secrets.put(S, "current", text_of(), "AWSCURRENT")
+    with pytest.raises(InvalidSecret, match="no privateKey yet: rotate it once"):
+        chooser.log_in()
+
+
 def test_a_secret_that_is_not_there_is_told_from_one_without_a_key(chooser: Chooser) -> None:
     with pytest.raises(SecretUnavailable, match="no such secret"):
         chooser.log_in(secret_id="misspelt")

@@ -93,8 +93,7 @@ class KeyChoice:
             key = _key(value, credential)
             if key is not None:
                 return key
-        value = self._store.read_labelled(secret_id, PREVIOUS)
-        previous = None if value is None else _key(value, self._parsed_of(secret_id, value))
+        previous = self._usable_key(secret_id, PREVIOUS, lambda: self._store.read_labelled(secret_id, PREVIOUS))
         if previous is not None and (credential is None or previous.credential.same_user(credential)):
             logger.warning(
                 "AWSCURRENT holds no privateKey, so AWSPREVIOUS serves: somebody overwrote the secret",
@@ -138,11 +137,15 @@ class KeyChoice:
 
     def _key_in(self, secret_id: str, version_id: str) -> VersionedKey | None:
         """The key of a version, if it has a usable one."""
+        return self._usable_key(secret_id, version_id, lambda: self._store.read(secret_id, version_id=version_id))
+
+    def _usable_key(self, secret_id: str, version: str, read: Callable[[], Value | None]) -> VersionedKey | None:
+        """The key of the version that is read, if it has a usable one; `version` names it in the log."""
         try:
-            value = self._store.read(secret_id, version_id=version_id)
+            value = read()
             return None if value is None else _key(value, self._parsed_of(secret_id, value))
         except (InvalidSecret, HostNotAllowed) as error:
-            logger.warning("a labelled version can't be used", extra={"version": version_id, "reason": str(error)})
+            logger.warning("a labelled version can't be used", extra={"version": version, "reason": str(error)})
             return None
 
     def _parsed_of(self, secret_id: str, value: Value) -> Credential:
