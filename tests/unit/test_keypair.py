@@ -32,6 +32,9 @@ def folded(text: str) -> str:
     return "\n".join(text[start : start + 64] for start in range(0, len(text), 64)) + "\n"
 
 
+# What openssl pkcs12 writes before each PEM, and Salesforce gives key pairs away as a keystore.
+ATTRIBUTES = "Bag Attributes\n    friendlyName: billing\nKey Attributes: <No Attributes>\n"
+
 PRIVATE_FORMS: dict[str, Callable[[], str]] = {
     "PKCS#8": lambda: private_pem(key_pair().key),
     "PKCS#1": lambda: private_pem(key_pair().key, PrivateFormat.TraditionalOpenSSL),
@@ -42,6 +45,8 @@ PRIVATE_FORMS: dict[str, Callable[[], str]] = {
     "line ends of Windows": lambda: private_pem(key_pair().key).replace("\n", "\r\n"),
     "spaces around": lambda: "\n  " + private_pem(key_pair().key) + "  \n",
     "base64 of PKCS#8 with lines around": lambda: base64_of("\n" + private_pem(key_pair().key) + "\n"),
+    "attributes before": lambda: ATTRIBUTES + private_pem(key_pair().key),
+    "base64 of attributes and PEM": lambda: base64_of(ATTRIBUTES + private_pem(key_pair().key)),
 }
 
 CERTIFICATE_FORMS: dict[str, Callable[[], str]] = {
@@ -52,6 +57,8 @@ CERTIFICATE_FORMS: dict[str, Callable[[], str]] = {
     "base64 of PEM with lines around": lambda: base64_of("\n" + key_pair().pem + "\n"),
     "line ends spelt out": lambda: key_pair().pem.replace("\n", "\\n"),
     "spaces around": lambda: " \n" + key_pair().pem + "\n ",
+    "attributes before": lambda: ATTRIBUTES + key_pair().pem,
+    "base64 of attributes and PEM": lambda: base64_of(ATTRIBUTES + key_pair().pem),
 }
 
 

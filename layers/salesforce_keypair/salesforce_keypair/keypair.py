@@ -19,6 +19,8 @@ MIN_BITS = 2048
 # Salesforce takes no larger file as an app's certificate.
 MAX_CERTIFICATE_BYTES = 4096
 
+# RFC 7468, section 5.2: a text that explains may stand before it, as openssl pkcs12 writes one.
+_BEGIN = "-----BEGIN "
 _PUBLIC_EXPONENT = 65537
 _MAX_COMMON_NAME = 64
 # A certificate made a moment ago isn't valid yet on a machine whose clock is a little behind.
@@ -183,15 +185,16 @@ def _key_fingerprint(public_key: rsa.RSAPublicKey) -> str:
 
 
 def pem_of(text: str) -> bytes:
-    """The PEM that a text is or is the base64 of. Raises UnusableKey."""
-    stripped = text.strip()
-    if stripped.startswith("-----BEGIN "):
+    """The PEM that a text holds or is the base64 of; what stands before it is no part of it. Raises UnusableKey."""
+    start = text.find(_BEGIN)
+    if start >= 0:
         # Secrets that went through a form or a shell variable come back with their line ends spelt out.
-        return stripped.replace("\\n", "\n").encode(errors="replace")
-    decoded = _base64(stripped)
-    if decoded is None or not decoded.lstrip().startswith(b"-----BEGIN "):
+        return text[start:].replace("\\n", "\n").encode(errors="replace")
+    decoded = _base64(text) or b""
+    start = decoded.find(_BEGIN.encode())
+    if start < 0:
         raise UnusableKey("it is neither PEM nor the base64 of PEM")
-    return decoded
+    return decoded[start:]
 
 
 def _load_private_key(pem: bytes, *, checked: bool) -> object | None:
@@ -207,8 +210,7 @@ def _load_private_key(pem: bytes, *, checked: bool) -> object | None:
 
 
 def _load_certificate(text: str) -> x509.Certificate:
-    stripped = text.strip()
-    content = pem_of(stripped) if stripped.startswith("-----BEGIN ") else _base64(stripped)
+    content = pem_of(text) if _BEGIN in text else _base64(text)
     if content is None:
         raise UnusableKey("it is neither PEM nor base64")
     certificate = _x509(content)
@@ -219,7 +221,7 @@ def _load_certificate(text: str) -> x509.Certificate:
 
 def _x509(content: bytes) -> x509.Certificate | None:
     """The certificate in PEM or DER, if it is one; without the parser's words, for a key may stand in its place."""
-    is_pem = content.lstrip().startswith(b"-----BEGIN ")
+    is_pem = _BEGIN.encode() in content
     try:
         return x509.load_pem_x509_certificate(content) if is_pem else x509.load_der_x509_certificate(content)
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
