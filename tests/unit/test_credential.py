@@ -406,6 +406,12 @@ def test_an_admins_secret_with_a_key_pair_is_read_as_this_same_document(extra: d
     assert admin.private_key is not None
 
 
+def test_a_private_key_that_is_null_leaves_an_admins_secret_one_of_client_credentials() -> None:
+    admin = parse_admin(json.dumps(document(consumerSecret="hunter2") | {"privateKey": None}), hosts=HOSTS)
+
+    assert isinstance(admin, ClientCredentials)
+
+
 @pytest.mark.parametrize("member", ["consumerKey", "baseUri"])
 def test_a_member_missing_from_an_admins_secret_is_named(member: str) -> None:
     with pytest.raises(InvalidSecret, match=f"{member} is missing"):

@@ -201,10 +201,9 @@ def parse_admin(text: str, *, hosts: Hosts) -> ClientCredentials | Credential:
 
     Raises InvalidSecret or HostNotAllowed.
     """
-    document = json_object(text)
-    if "consumerSecret" not in document or "privateKey" in document:
+    members = Members(json_object(text))
+    if "consumerSecret" not in members.document or members.given("privateKey"):
         return Credential.parse(text, hosts=hosts)
-    members = Members(document)
     return ClientCredentials(
         base_uri=hosts.origin(members.text("baseUri"), what="baseUri"),
         consumer_key=members.text("consumerKey"),
