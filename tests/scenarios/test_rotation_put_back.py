@@ -138,6 +138,16 @@ def test_a_first_installation_that_is_never_honoured_can_be_tried_again(stage: S
     promises.hold()
 
 
+def test_of_a_first_certificate_that_was_never_deployed_it_is_not_said_that_the_app_holds_it(stage: Stage) -> None:
+    request = stage.begin()
+    stage.deliver(request, CREATE)
+
+    error = failed_test(stage, request)
+
+    assert stage.world.app.fingerprint is None
+    assert "keeps the new certificate" not in error.what
+
+
 def test_a_first_installation_may_fail_many_times(stage: Stage) -> None:
     for _ in range(3):
         stage.world.app.spreading = Never()

@@ -72,7 +72,7 @@ def _restored(app: AppCertificate, current: Credential, pending: Credential) -> 
     if not pending.same_app(current):
         return "the app in use was never touched"
     if current.certificate is None:
-        return "the app keeps the new certificate, for there was no earlier key to go back to"
+        return "the app stays as it is, for there was no earlier key to go back to"
     try:
         return _restore(app, current.certificate, pending)
     except ForeignCertificate:
