@@ -317,6 +317,15 @@ def test_an_authority_certifies_the_new_key_where_there_is_one(clock: FakeClock)
     assert json.loads(successor.text)["certificate"] == certificate.pem
 
 
+def test_a_successor_is_no_longer_for_letters_beyond_ascii(clock: FakeClock) -> None:
+    notes = "ü" * 25_000 + "\ud800"
+    text = json.dumps(document(notes=notes), ensure_ascii=False).replace("\ud800", "\\ud800")
+    successor = parse(text).successor(now=clock.time())
+
+    assert len(successor.text.encode()) <= len(text.encode()) + 8_000
+    assert json.loads(successor.text)["notes"] == notes
+
+
 def test_a_successor_is_told_by_all_but_what_a_rotation_replaces() -> None:
     mine = parse(text_of(key_pair(), owner="billing", replaceForeignCertificate=True))
 

@@ -132,13 +132,14 @@ class Credential:
             sign=sign,
         )
         document |= {"privateKey": pair.private_key_pem, "certificate": pair.certificate.pem}
-        text = json.dumps(document, allow_nan=False)
-        if len(text.encode()) > MAX_DOCUMENT_BYTES:
+        # Escaped are only halves of a letter, which UTF-8 can't hold: escapes make others up to three times as long.
+        encoded = json.dumps(document, allow_nan=False, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        if len(encoded) > MAX_DOCUMENT_BYTES:
             raise InvalidSecret(
                 f"the document with a new key would exceed {MAX_DOCUMENT_BYTES} bytes",
                 remedy="remove what this secret needn't hold",
             )
-        return Successor(text=text, certificate=pair.certificate)
+        return Successor(text=encoded.decode(), certificate=pair.certificate)
 
     def is_successor_of(self, current: "Credential") -> bool:
         """Whether this document says what a successor of `current` would, whatever the key pair."""
