@@ -115,6 +115,8 @@ BAD_MEMBERS: list[tuple[str, object, str]] = [
     ("keyAlgorithm", 2048, "RSA_2048, RSA_3072, RSA_4096"),
     ("keyAlgorithm", "EC_P256", "takes RSA only"),
     ("keyAlgorithm", "ecdsa-p256", "takes RSA only"),
+    ("keyAlgorithm", "P-256", "takes RSA only"),
+    ("keyAlgorithm", "ED25519", "takes RSA only"),
     ("certificateValidityDays", 0, "1 to 3650"),
     ("certificateValidityDays", 3651, "1 to 3650"),
     ("certificateValidityDays", "365", "1 to 3650"),

@@ -95,7 +95,7 @@ class Members:
 
     def key_algorithm(self) -> KeyAlgorithm:
         value = self.document.get("keyAlgorithm")
-        if isinstance(value, str) and value.upper().startswith("EC"):
+        if isinstance(value, str) and not value.upper().startswith("RSA"):
             raise wrong("keyAlgorithm", "Salesforce takes RSA only and refuses elliptic curves without saying why")
         return self.one_of("keyAlgorithm", KeyAlgorithm, KeyAlgorithm.RSA_2048)
 
