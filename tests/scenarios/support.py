@@ -215,12 +215,12 @@ class Stage:
         document = dict(self.labelled("AWSCURRENT").document) | members
         return self.world.put_document({name: value for name, value in document.items() if value is not None})
 
-    def put_pending(self, request: Opened, document: Mapping[str, Any]) -> None:
-        """Store a document by hand under a rotation's token, in place of the version that it would make."""
+    def put_pending(self, request: Opened, document: Mapping[str, Any] | str) -> None:
+        """Store a document, or its text, by hand under a rotation's token, in place of what it would make."""
         self.world.secrets.put_secret_value(
             SecretId=self.arn,
             ClientRequestToken=request.version_id,
-            SecretString=json.dumps(document),
+            SecretString=document if isinstance(document, str) else json.dumps(document),
             VersionStages=["AWSPENDING"],
         )
 

@@ -16,9 +16,13 @@ from tests.scenarios.promises import assert_tells_what_to_do
 from tests.scenarios.support import LAMBDA_SECONDS, Stage, document_of, event
 
 
-def set_schedule_up(stage: Stage) -> None:
-    """Deliver the one event, on the version that Secrets Manager makes for it."""
+def set_schedule_up(stage: Stage, *, copied: bool = False) -> None:
+    """Deliver the one event, on the version that Secrets Manager makes for it; `copied` with the current value."""
     request = stage.begin()
+    if copied:
+        text = stage.labelled("AWSCURRENT").text
+        assert text is not None
+        stage.put_pending(request, text)
     seen = stage.seen()
     try:
         sent = event("rotation-schedule-test-only", SecretId=stage.arn, ClientRequestToken=request.version_id)
@@ -125,3 +129,39 @@ def test_it_fails_with_a_key_that_is_broken(stage: Stage) -> None:
         set_schedule_up(stage)
 
     assert "privateKey" in caught.value.what
+
+
+# Whether the version is empty isn't documented: it may hold what is current, as moto's does
+
+
+@pytest.mark.parametrize("text", ["not JSON", "{}"])
+def test_a_copy_of_a_value_that_is_still_to_be_written_is_no_obstacle(stage: Stage, text: str) -> None:
+    stage.world.secrets.put_secret_value(SecretId=stage.arn, SecretString=text)
+
+    set_schedule_up(stage, copied=True)
+
+
+def test_a_copy_of_a_document_without_a_key_is_no_obstacle(stage: Stage) -> None:
+    set_schedule_up(stage, copied=True)
+
+    assert stage.world.org.log.entries() == ()
+
+
+def test_a_copy_of_a_key_is_tested_as_what_is_current(stage: Stage) -> None:
+    stage.install_key()
+
+    set_schedule_up(stage, copied=True)
+
+    assert stage.world.org.log.logins(stage.world.user.username).accepted == 1
+
+
+def test_a_copy_of_a_key_that_does_not_log_in_is_no_rotation_to_be_undone(stage: Stage) -> None:
+    stage.install_key()
+    stage.world.app.install(key_pair("another").pem)
+    began = stage.clock.time()
+
+    with pytest.raises(LoginRefused) as caught:
+        set_schedule_up(stage, copied=True)
+
+    assert_tells_what_to_do(caught.value)
+    assert stage.clock.time() - began < 60, "it waits for no change to spread"

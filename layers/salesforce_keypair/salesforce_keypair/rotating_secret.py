@@ -88,6 +88,14 @@ class RotatingSecret:
             self._store.move_label(self._request.secret_id, UPLOAD_REQUESTED, onto=None, off=self._request.version_id)
         self._store.move_label(self._request.secret_id, PENDING, onto=None, off=self._request.version_id)
 
+    def is_for_a_schedule(self) -> bool:
+        """Whether the version was made to set a schedule up, by RotateImmediately=false, and holds no key of its own.
+
+        Whether it is empty then or holds what is current isn't documented.
+        """
+        value = self._store.read(self._request.secret_id, version_id=self._request.version_id)
+        return value is None or value.text == self.current_text()
+
     def pending(self) -> Credential | None:
         """The document of the version that is rotated to, if it was stored yet."""
         return self._document(self._request.version_id)
