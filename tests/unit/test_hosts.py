@@ -185,6 +185,15 @@ def test_an_extra_host_is_taken_as_it_was_given() -> None:
         refusal(url, hosts)
 
 
+def test_an_extra_hosts_port_is_the_schemes_own_where_an_origin_names_none() -> None:
+    hosts = Hosts(extra=(ExtraHost("org.test", port=443), ExtraHost("localhost", port=80, plain_http=True)))
+
+    assert hosts.origin("https://org.test", what="baseUri").url == "https://org.test"
+    assert hosts.origin("http://localhost", what="baseUri").url == "http://localhost"
+    for url in ("https://localhost", "https://org.test:80"):
+        refusal(url, hosts)
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [

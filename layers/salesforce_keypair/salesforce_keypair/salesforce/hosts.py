@@ -26,6 +26,7 @@ _USE_MY_DOMAIN = "use the org's My Domain, https://<MyDomain>.my.salesforce.com"
 # there to disagree on.
 _ORIGIN = re.compile(r"(https?)://([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::([0-9]{1,5}))?/?")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_HTTP_PORT = 80
 _HTTPS_PORT = 443
 
 
@@ -72,6 +73,8 @@ class Hosts:
         return Origin(f"https://{host}")
 
     def _is_extra(self, scheme: str, host: str, port: int | None) -> bool:
+        if port is None:
+            port = _HTTPS_PORT if scheme == "https" else _HTTP_PORT
         return any(
             extra.host == host and extra.port in (None, port) and (scheme == "https" or extra.plain_http)
             for extra in self.extra
