@@ -133,7 +133,8 @@ class Credential:
         )
         document |= {"privateKey": pair.private_key_pem, "certificate": pair.certificate.pem}
         # Escaped are only halves of a letter, which UTF-8 can't hold: escapes make others up to three times as long.
-        encoded = json.dumps(document, allow_nan=False, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        text = json.dumps(document, allow_nan=False, ensure_ascii=False)
+        encoded = text.encode(errors="backslashreplace")
         if len(encoded) > MAX_DOCUMENT_BYTES:
             raise InvalidSecret(
                 f"the document with a new key would exceed {MAX_DOCUMENT_BYTES} bytes",
