@@ -88,13 +88,13 @@ class RotatingSecret:
             self._store.move_label(self._request.secret_id, UPLOAD_REQUESTED, onto=None, off=self._request.version_id)
         self._store.move_label(self._request.secret_id, PENDING, onto=None, off=self._request.version_id)
 
-    def is_for_a_schedule(self) -> bool:
-        """Whether the version was made to set a schedule up, by RotateImmediately=false, and holds no key of its own.
+    def to_be_tested(self) -> Credential | None:
+        """The document of the version that is rotated to; none for one that only sets a schedule up.
 
-        Whether it is empty then or holds what is current isn't documented.
+        Whether the version of RotateImmediately=false is empty or holds a copy of what is current isn't documented.
         """
         value = self._store.read(self._request.secret_id, version_id=self._request.version_id)
-        return value is None or value.text == self.current_text()
+        return None if value is None or value.text == self.current_text() else self._parse(value.text)
 
     def pending(self) -> Credential | None:
         """The document of the version that is rotated to, if it was stored yet."""

@@ -118,7 +118,7 @@ class Rotation:
 
     def _test(self, request: RotationRequest, secret: RotatingSecret, deadline: Deadline) -> None:
         """Wait until the pending key is honoured everywhere, or end as its way of installation does."""
-        pending = None if secret.is_for_a_schedule() else secret.pending()
+        pending = secret.to_be_tested()
         if pending is None or pending.private_key is None:
             self._test_current(secret, deadline)
             return
