@@ -59,8 +59,16 @@ MODULES = (
     Module("settling.py", ("tests/unit/test_settling.py",)),
     Module("rotation.py", _ROTATION),
     Module("installing.py", _ROTATION),
-    Module("installing_by_hand.py", _ROTATION),
-    Module("putting_back.py", _ROTATION),
+    Module("installing_by_hand.py", ("tests/scenarios/test_manual_installation.py",)),
+    Module(
+        "putting_back.py",
+        (
+            "tests/scenarios/test_rotation_put_back.py",
+            "tests/scenarios/test_rotation_deadline.py",
+            "tests/scenarios/test_own_user.py",
+            "tests/scenarios/test_standby.py",
+        ),
+    ),
     Module("rotating_secret.py", _ROTATION),
-    Module("bridge.py", (*_ROTATION[:-1], "tests/scenarios/test_bridge_missing.py")),
+    Module("bridge.py", ("tests/scenarios/test_bridge.py", "tests/scenarios/test_bridge_missing.py")),
 )
