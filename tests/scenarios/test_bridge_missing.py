@@ -84,7 +84,9 @@ def says_why(caplog: pytest.LogCaptureFixture) -> str:
     """The reason that the one line gives for there being no bridge."""
     (line,) = (record for record in caplog.records if record.message.startswith(NO_BRIDGE))
     assert BRIDGED not in {record.message for record in caplog.records}
-    return str(line.__dict__["reason"])
+    reason = line.__dict__["reason"]
+    assert isinstance(reason, str)
+    return reason
 
 
 def test_without_a_table_the_rotation_goes_on_and_says_so(caplog: pytest.LogCaptureFixture) -> None:

@@ -39,23 +39,25 @@ class Bridge:
         if current.private_key is not None and pending.same_app(current):
             self.leave(secret.current_key, secret.labelled_key, deadline)
 
-    def leave(self, current_key: Callable[[], VersionedKey | None], key_of: KeyOf, deadline: Deadline) -> bool:
-        """Log in with the current key and share the token; false, and a line in the log, where that comes to nothing.
+    def leave(self, current_key: Callable[[], VersionedKey | None], key_of: KeyOf, deadline: Deadline) -> None:
+        """Log in with the current key and share the token; a line in the log says why where that comes to nothing.
 
         Raises nothing: a rotation doesn't depend on it.
         """
         if self._shared is None:
             logger.info(_NO_BRIDGE, extra={"reason": "there is no TOKEN_TABLE"})
-            return False
+            return
         key = current_key()
         if key is None:
-            return _missing("the current key can't be read")
+            _missing("the current key can't be read")
+            return
         issued_at = self._clock.time()
         within = deadline.before(_TABLE_SECONDS).within(_LOGIN_SECONDS)
         try:
             session = retrying(lambda: self._login(key.credential, deadline=within), clock=self._clock, deadline=within)
         except KeyPairError as error:
-            return _missing(str(error))
+            _missing(str(error))
+            return
         token = Token.of_login(
             session,
             username=key.credential.username,
@@ -65,18 +67,18 @@ class Bridge:
         )
         found = self._shared.look(key, key_of)
         if found is not None and found.token is not None and found.token.value == token.value:
-            return _missing("Salesforce returned the session that is shared already, which is no younger for that")
+            _missing("Salesforce returned the session that is shared already, which is no younger for that")
+            return
         # A row that isn't believed gives way to the lease alone: it may say of itself that it lives for a day.
         taken = None
         if found is not None and found.token is None:
             taken = self._shared.take_lease(key.secret_arn, key_of, seconds=_LEASE_SECONDS)
         if not self._shared.put(key, token, lease=None if taken is None else taken[0]):
-            return _missing("the table didn't take the token, or holds one that lives longer")
+            _missing("the table didn't take the token, or holds one that lives longer")
+            return
         until = datetime.fromtimestamp(token.expires_at, UTC).isoformat(timespec="seconds")
         logger.info("a token of the current key bridges the change of the certificate", extra={"until": until})
-        return True
 
 
-def _missing(why: str) -> bool:
+def _missing(why: str) -> None:
     logger.warning(_NO_BRIDGE, extra={"reason": why})
-    return False
