@@ -7,7 +7,7 @@ import pytest
 
 from salesforce_keypair.errors import InstallationRefused, InvalidSecret, NotSettled, RolledBack
 from tests.sandbox.aws import RotationRequest
-from tests.sandbox.org import CertificateEncoding
+from tests.sandbox.org import CertificateEncoding, Kind, faults
 from tests.sandbox.org.spreading import (
     AtOnce,
     BackOnce,
@@ -226,7 +226,22 @@ def test_where_every_key_stops_after_the_first_login_the_administrator_is_named_
         stage.deliver(request, TEST)
 
     assert f"an administrator puts the certificate of AWSCURRENT ({old.fingerprint})" in caught.value.remedy
+    assert not caught.value.retryable
     assert stage.labels()["AWSCURRENT"] == old.version_id
+
+
+def test_a_salesforce_that_does_not_answer_while_it_is_put_back_is_tried_again(stage: Stage) -> None:
+    stage.world.app.next_spreadings.append(NobodyAfter(15))
+    request = stage.begin()
+    stage.deliver(request, CREATE, SET)
+    silence = faults.html_page(503)
+    stage.clock.at(300, lambda: stage.world.org.faults.add(silence, Kind.TOKEN, times=None))
+
+    with pytest.raises(NotSettled, match="the old one isn't back in the app") as caught:
+        stage.deliver(request, TEST)
+
+    stage.world.org.faults.clear()
+    assert caught.value.retryable
 
 
 # What can't be begun

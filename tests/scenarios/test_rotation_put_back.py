@@ -65,7 +65,7 @@ def test_the_old_certificate_is_put_back(unheeded: Stage, encoding: CertificateE
     assert unheeded.world.app.fingerprint == key_pair().fingerprint
     assert unheeded.logs_in(old)
     assert unheeded.version(request.version_id).labels == {"ROLLEDBACK"}
-    assert key_pair().fingerprint[:16] in error.what
+    assert f"is back in the app ({key_pair().fingerprint[:16]})" in error.what
     assert "RotateSecret" in error.remedy
     assert "invalid assertion" in error.what
 
@@ -193,6 +193,32 @@ def test_nothing_is_put_back_where_another_delivery_has_promoted_the_key_meanwhi
     assert "ROLLEDBACK" not in running.labels()
 
 
+def test_where_another_delivery_promotes_the_key_while_its_certificate_is_taken_out_it_goes_in_again(
+    unheeded: Stage,
+) -> None:
+    request = installed(unheeded)
+    pair = unheeded.version(request.version_id).pair
+    assert pair is not None
+
+    def promote() -> None:
+        # Honoured at last, for a moment.
+        unheeded.world.app.spreading = AtOnce()
+        for pem in (None, pair.pem):
+            unheeded.world.app.install(pem)
+        unheeded.deliver(request, FINISH)
+
+    # After the rehearsal.
+    unheeded.world.org.faults.add(faults.Fault("promoted", before=promote), Kind.DEPLOY, skip=1)
+
+    error = failed_test(unheeded, request, NotPending)
+
+    assert "so it was installed again" in error.what
+    assert unheeded.world.app.fingerprint == pair.fingerprint
+    assert unheeded.logs_in(unheeded.labelled("AWSCURRENT"))
+    assert unheeded.labels()["AWSCURRENT"] == request.version_id
+    assert "ROLLEDBACK" not in unheeded.labels()
+
+
 def test_a_third_certificate_that_somebody_put_in_meanwhile_is_left_there(unheeded: Stage) -> None:
     request = installed(unheeded)
     unheeded.world.app.install(key_pair("third").pem)
@@ -209,8 +235,9 @@ def test_an_old_certificate_that_somebody_put_back_by_hand_is_enough(unheeded: S
     unheeded.world.app.install(key_pair().pem)
     deploys = len(unheeded.world.org.log.entries(Kind.DEPLOY))
 
-    failed_test(unheeded, request)
+    error = failed_test(unheeded, request)
 
+    assert f"the app holds the certificate of AWSCURRENT ({key_pair().fingerprint[:16]})" in error.what
     assert len(unheeded.world.org.log.entries(Kind.DEPLOY)) == deploys
     assert unheeded.version(request.version_id).labels == {"ROLLEDBACK"}
 

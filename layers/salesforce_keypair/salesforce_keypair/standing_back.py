@@ -80,7 +80,7 @@ class StandingBack:
         refused.last = refusal
         if refusal.settling_since is not None:
             # By another's clock, which may be ahead.
-            refused.settling_since = min(self._since(refused) or now, refusal.settling_since, now)
+            refused.settling_since = min(self._since(refused) or now, refusal.settling_since)
             # It may have lain there since a change of long ago.
             refused.settling_last = min(now, refusal.until)
 
