@@ -2,15 +2,18 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+import jwt
 import pytest
 
 from salesforce_keypair.errors import InvalidSecret, KeyPairError, LoginRefused, NotPending, NotSettled, RolledBack
 from tests.integration.org_client import key_pair
 from tests.sandbox.administrator import Administrator
-from tests.sandbox.aws import DropConnection, Garble, Refuse, RotationRequest
-from tests.sandbox.org import Kind
+from tests.sandbox.aws import Act, DropConnection, Garble, Refuse, RotationRequest
+from tests.sandbox.org import Kind, faults
+from tests.sandbox.org.exchange import Request
 from tests.sandbox.org.spreading import FlappingUntil, NeitherUntil, Never, OldUntil
 from tests.scenarios.promises import Promises, assert_tells_what_to_do
 from tests.scenarios.support import AS_OFTEN_AS_IN_PRODUCTION, CREATE, FINISH, SET, STEPS, TEST, Stage
@@ -70,7 +73,9 @@ def test_the_rotation_asks_for_the_upload_and_ends_with_an_error_that_says_what_
     assert f"to the app Billing in {stage.world.org.url}" in failure.what
     assert "callers go on with the key of AWSCURRENT" in failure.what
     assert "upload it (Setup > External Client App Manager > Billing > Edit Settings" in failure.remedy
-    assert f"`make resume SECRET={stage.arn}`" in failure.remedy
+    assert "a notice with it was published, and `make status ARGS=--certificate` prints it" in failure.remedy
+    assert f"`make resume SECRET={stage.arn}` or the next delivery goes on" in failure.remedy
+    assert "; or " not in failure.remedy, "there is no reason yet to give it up"
     assert stage.world.app.component() == seen
     assert {"AWSPENDING", REQUESTED} == pending.labels
 
@@ -111,7 +116,10 @@ def test_once_it_is_uploaded_the_next_delivery_ends_the_rotation(stage: Stage, a
     request, _ = asked(stage)
 
     upload(stage, administrator)
+    logins = stage.world.org.log.logins(stage.world.user.username).accepted
 
+    stage.deliver(request, SET)
+    assert stage.world.org.log.logins(stage.world.user.username).accepted == logins + 1, "one is enough to go on"
     assert stage.deliver_all(request) is None
     assert stage.labels()["AWSCURRENT"] == request.version_id
     assert REQUESTED not in stage.labels()
@@ -314,7 +322,8 @@ def test_a_wrong_upload_is_named_as_what_it_is_and_both_ways_out(stage: Stage, a
 
     assert isinstance(failure, NotSettled)
     assert "the key of AWSCURRENT doesn't log in either" in failure.what
-    assert f"put the certificate of AWSCURRENT ({old.fingerprint}) back first" in failure.remedy
+    assert "upload it (Setup" in failure.remedy
+    assert f"; or put the certificate of AWSCURRENT ({old.fingerprint}) back first" in failure.remedy
     assert stage.version(request.version_id).labels == {"AWSPENDING", REQUESTED}
     upload(stage, administrator)
     assert stage.deliver_all(request) is None
@@ -376,6 +385,67 @@ def test_nobody_is_asked_to_upload_for_a_rotation_that_was_given_up_while_set_se
 
     assert stage.world.aws.topics.messages(stage.world.topic_arn) == []
     assert "UPLOADREQUESTED" not in stage.labels()
+
+
+def test_a_rotation_that_was_given_up_is_told_as_that_whatever_else_was_changed_meanwhile(stage: Stage) -> None:
+    request = stage.begin()
+    stage.deliver(request, CREATE)
+
+    def give_up() -> None:
+        stage.move_label("AWSPENDING", off=request.version_id)
+        stage.edit(certificateValidityDays=30)
+
+    stage.clock.at(3, give_up)
+
+    with pytest.raises(NotPending, match="its labels were moved meanwhile"):
+        stage.deliver(request, SET)
+
+
+def test_nobody_is_asked_to_upload_for_a_rotation_that_was_given_up_while_the_bridge_was_left() -> None:
+    with Stage(notices=True, shared_tokens=True) as stage:
+        stage.install_key(installation="manual")
+        request = stage.begin()
+        stage.deliver(request, CREATE)
+        give_up = Act(lambda: stage.move_label("AWSPENDING", off=request.version_id))
+        stage.world.aws.faults.inject("UpdateItem", give_up)
+
+        with pytest.raises(NotPending, match="its labels were moved meanwhile"):
+            stage.deliver(request, SET)
+
+        assert stage.world.aws.faults.unspent == 0
+        assert stage.notices() == []
+
+
+def test_what_became_of_the_key_in_use_is_asked_again_where_no_answer_came(stage: Stage) -> None:
+    current = stage.labelled("AWSCURRENT").pair
+    assert current is not None
+
+    def is_of_current(request: Request) -> bool:
+        assertion = (request.form or {}).get("assertion", "")
+        with suppress(jwt.PyJWTError):
+            jwt.decode(
+                assertion, current.key.public_key(), ["RS256"], options={"verify_aud": False, "verify_exp": False}
+            )
+            return True
+        return False
+
+    stage.world.org.faults.add(faults.html_page(503), Kind.TOKEN, times=2, where=is_of_current)
+
+    _, failure = asked(stage)
+
+    assert "callers go on with the key of AWSCURRENT" in failure.what
+
+
+def test_where_no_answer_comes_what_became_of_the_key_in_use_isnt_known(stage: Stage) -> None:
+    request = stage.begin()
+    stage.deliver(request, CREATE)
+    silence = faults.html_page(503)
+    stage.clock.at(10, lambda: stage.world.org.faults.add(silence, Kind.TOKEN, times=None))
+
+    with pytest.raises(NotSettled, match="whether the key of AWSCURRENT logs in isn't known"):
+        stage.deliver(request, SET)
+
+    stage.world.org.faults.clear()
 
 
 def test_a_promotion_while_test_secret_waited_isnt_reported_as_a_failure_of_the_upload(stage: Stage) -> None:
