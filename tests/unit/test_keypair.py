@@ -47,6 +47,7 @@ PRIVATE_FORMS: dict[str, Callable[[], str]] = {
     "base64 of PKCS#8 with lines around": lambda: base64_of("\n" + private_pem(key_pair().key) + "\n"),
     "attributes before": lambda: ATTRIBUTES + private_pem(key_pair().key),
     "base64 of attributes and PEM": lambda: base64_of(ATTRIBUTES + private_pem(key_pair().key)),
+    "base64 of key and certificate": lambda: base64_of(key_pair().private_pem + key_pair().pem),
 }
 
 CERTIFICATE_FORMS: dict[str, Callable[[], str]] = {

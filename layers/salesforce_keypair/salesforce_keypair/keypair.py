@@ -190,7 +190,7 @@ def pem_of(text: str) -> bytes:
     if start >= 0:
         # Secrets that went through a form or a shell variable come back with their line ends spelt out.
         return text[start:].replace("\\n", "\n").encode(errors="replace")
-    decoded = _base64(text) or b""
+    decoded = _base64(text)
     start = decoded.find(_BEGIN.encode())
     if start < 0:
         raise UnusableKey("it is neither PEM nor the base64 of PEM")
@@ -211,7 +211,7 @@ def _load_private_key(pem: bytes, *, checked: bool) -> object | None:
 
 def _load_certificate(text: str) -> x509.Certificate:
     content = pem_of(text) if _BEGIN in text else _base64(text)
-    if content is None:
+    if not content:
         raise UnusableKey("it is neither PEM nor base64")
     certificate = _x509(content)
     if certificate is None:
@@ -228,8 +228,9 @@ def _x509(content: bytes) -> x509.Certificate | None:
         return None
 
 
-def _base64(text: str) -> bytes | None:
+def _base64(text: str) -> bytes:
+    """What a text is the base64 of; empty where it is none."""
     try:
         return base64.b64decode(re.sub(r"\s+", "", text), validate=True)
     except (binascii.Error, ValueError):
-        return None
+        return b""
