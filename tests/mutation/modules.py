@@ -52,7 +52,10 @@ MODULES = (
     Module("standing_back.py", ("tests/unit/test_standing_back.py", "tests/unit/test_shared_refusals.py")),
     Module("key_choice.py", ("tests/unit/test_key_choice.py", "tests/unit/test_fetching.py")),
     Module("keypair.py", ("tests/unit/test_keypair.py", "tests/unit/test_certificate_authority.py")),
-    Module("certificate_authority.py", ("tests/unit/test_certificate_authority.py",)),
+    Module(
+        "certificate_authority.py",
+        ("tests/unit/test_certificate_authority.py", "tests/scenarios/test_private_ca.py"),
+    ),
     Module("salesforce/login.py", ("tests/unit/test_login.py", "tests/unit/test_login_refusals.py")),
     Module("salesforce/metadata.py", ("tests/unit/test_metadata.py", "tests/unit/test_app_certificate.py")),
     Module("salesforce/app_certificate.py", ("tests/unit/test_app_certificate.py",)),

@@ -290,9 +290,14 @@ def test_keys_are_never_sent_and_never_made_anew(billing: Billing) -> None:
         assert "\r" not in members["certificate"]
 
 
-def test_what_an_org_does_not_show_of_making_keys_anew_is_sent_all_the_same(billing: Billing) -> None:
-    billing.app.elements = tuple(each for each in billing.app.elements if not each.name.startswith("shouldRotate"))
-    app_of(billing).rehearse(certificate(SECOND))
+@pytest.mark.parametrize(
+    "shown", ["", "<shouldRotateConsumerKey>true</shouldRotateConsumerKey>"], ids=["nothing", "that it would"]
+)
+def test_whatever_an_org_shows_of_making_keys_anew_it_is_told_not_to(billing: Billing, shown: str) -> None:
+    record = f"<fullName>x</fullName><externalClientApplication>Billing</externalClientApplication>{shown}"
+    billing.org.faults.add(answering_record(record), Kind.SOAP, skip=1)
+    # The rest of the app is missing, so that it comes to nothing; what was sent is looked at.
+    refusal(lambda: app_of(billing).rehearse(certificate(SECOND)))
 
     (members,) = sent_members(billing)
     assert members["shouldRotateConsumerKey"] == members["shouldRotateConsumerSecret"] == "false"

@@ -81,7 +81,7 @@ class SalesforceLogin:
         def ask() -> tuple[Answer, str]:
             assertion = self._assertion(credential, key)
             form = {"grant_type": Grant.JWT_BEARER.value, "assertion": assertion}
-            return self._ask(credential.base_uri, form, deadline, new_connection), assertion
+            return self._ask(credential.base_uri, form, deadline, new_connection=new_connection), assertion
 
         answer, assertion = ask()
         if self._clock_was_off(answer):
@@ -96,7 +96,7 @@ class SalesforceLogin:
             "client_id": admin.consumer_key,
             "client_secret": admin.consumer_secret,
         }
-        answer = self._ask(admin.base_uri, form, deadline, new_connection=False)
+        answer = self._ask(admin.base_uri, form, deadline)
         who = f"the admin's client credentials at {admin.base_uri}"
         return self._session(answer, grant=Grant.CLIENT_CREDENTIALS, who=who, sent=(admin.consumer_secret,))
 
@@ -139,7 +139,7 @@ class SalesforceLogin:
         except (ValueError, TypeError, jwt.PyJWTError) as error:
             raise InvalidSecret("privateKey can't sign", remedy="rotate the secret, which makes a new key") from error
 
-    def _ask(self, origin: Origin, form: dict[str, str], deadline: Deadline, new_connection: bool) -> Answer:
+    def _ask(self, origin: Origin, form: dict[str, str], deadline: Deadline, *, new_connection: bool = False) -> Answer:
         return self._transport.send(
             "POST",
             origin,
