@@ -35,6 +35,11 @@ _ROTATION = (
     "tests/scenarios/test_private_ca.py",
     "tests/scenarios/test_bridge_missing.py::test_where_the_app_in_use_is_not_touched_none_is_left",
 )
+_MONITORING = (
+    "tests/unit/test_monitoring.py",
+    "tests/unit/test_monitoring_given_up.py",
+    "tests/unit/test_monitoring_time.py",
+)
 MODULES = (
     Module("token_cache.py", ("tests/unit/test_token_cache.py", "tests/unit/test_vending.py")),
     Module("salesforce/refusals.py", ("tests/unit/test_refusals.py", "tests/unit/test_login_refusals.py")),
@@ -48,6 +53,11 @@ MODULES = (
             "tests/unit/test_shared_refusals.py",
         ),
     ),
+    Module("shared_tokens.py", ("tests/unit/test_shared_tokens.py", "tests/unit/test_shared_refusals.py")),
+    Module("token_table.py", ("tests/unit/test_token_table.py", "tests/unit/test_token_table_failures.py")),
+    Module("secret_store.py", ("tests/unit/test_secret_store.py",)),
+    Module("secret_history.py", ("tests/unit/test_secret_store.py", "tests/unit/test_schedule.py")),
+    Module("settings.py", ("tests/unit/test_settings.py",)),
     Module("credential.py", ("tests/unit/test_credential.py", "tests/unit/test_authority.py")),
     Module("standing_back.py", ("tests/unit/test_standing_back.py", "tests/unit/test_shared_refusals.py")),
     Module("key_choice.py", ("tests/unit/test_key_choice.py", "tests/unit/test_fetching.py")),
@@ -56,6 +66,7 @@ MODULES = (
         "certificate_authority.py",
         ("tests/unit/test_certificate_authority.py", "tests/scenarios/test_private_ca.py"),
     ),
+    Module("salesforce/hosts.py", ("tests/unit/test_hosts.py",)),
     Module("salesforce/login.py", ("tests/unit/test_login.py", "tests/unit/test_login_refusals.py")),
     Module("salesforce/metadata.py", ("tests/unit/test_metadata.py", "tests/unit/test_app_certificate.py")),
     Module("salesforce/app_certificate.py", ("tests/unit/test_app_certificate.py",)),
@@ -73,5 +84,7 @@ MODULES = (
         ),
     ),
     Module("rotating_secret.py", _ROTATION),
+    Module("monitoring.py", _MONITORING),
+    Module("watched_secret.py", _MONITORING),
     Module("bridge.py", ("tests/scenarios/test_bridge.py", "tests/scenarios/test_bridge_missing.py")),
 )
