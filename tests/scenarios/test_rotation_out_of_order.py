@@ -109,15 +109,29 @@ def test_test_secret_before_set_secret_leaves_the_old_key_in_force(running: Stag
     running.rotate()
 
 
+def moved_labels(stage: Stage) -> list[str]:
+    """The labels that were moved so far, or taken off, in order."""
+    return [call.parameters["VersionStage"] for call in stage.world.aws.calls("UpdateSecretVersionStage")]
+
+
+def test_a_rotation_moves_no_label_but_those_two_that_promote_its_version(running: Stage) -> None:
+    before = len(moved_labels(running))
+    running.rotate()
+
+    assert moved_labels(running)[before:] == ["AWSCURRENT", "AWSPENDING"]
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_a_late_delivery_of_a_rotation_that_succeeded_is_quiet(running: Stage, step: str) -> None:
     request = running.rotate()
     seen, asked = running.seen(), len(running.world.org.log.entries())
+    moves = moved_labels(running)
 
     running.deliver(request, step)
 
     assert running.seen() == seen
     assert len(running.world.org.log.entries()) == asked
+    assert moved_labels(running) == moves
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -134,9 +148,11 @@ def test_no_delivery_of_a_rotation_that_was_put_back_does_anything_again(running
     request = running.begin()
     assert isinstance(running.deliver_all(request), NotSettled)
     running.world.app.spreading = AtOnce()
+    moves = moved_labels(running)
 
     error = refused(running, request, step, RolledBack)
 
+    assert moved_labels(running) == moves
     assert not error.retryable
     assert "RotateSecret" in error.remedy
 

@@ -146,11 +146,13 @@ class RotatingSecret:
             return None
         try:
             value = self._store.read(self._request.secret_id, version_id=version_id)
-            credential = None if value is None else self._parse(value.text)
+            if value is None:
+                return None
+            credential = self._parse(value.text)
         except (InvalidSecret, HostNotAllowed, SecretUnavailable) as error:
             logger.warning("a version can't be looked up", extra={"version": version_id, "reason": str(error)})
             return None
-        if value is None or credential is None or credential.private_key is None:
+        if credential.private_key is None:
             return None
         return VersionedKey(value.arn, version_id, credential, credential.private_key)
 
