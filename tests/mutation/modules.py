@@ -62,7 +62,14 @@ MODULES = (
             "tests/unit/test_fetching_failures.py",
         ),
     ),
-    Module("token_table.py", ("tests/unit/test_token_table.py", "tests/unit/test_token_table_failures.py")),
+    Module(
+        "token_table.py",
+        (
+            "tests/unit/test_token_table.py",
+            "tests/unit/test_token_table_failures.py",
+            "tests/unit/test_shared_refusals.py",
+        ),
+    ),
     Module("secret_store.py", ("tests/unit/test_secret_store.py",)),
     Module("secret_history.py", ("tests/unit/test_secret_store.py", "tests/unit/test_schedule.py")),
     Module("settings.py", ("tests/unit/test_settings.py",)),

@@ -1,6 +1,7 @@
 """Secrets Manager as the rules see it, over boto3 and a strict local Secrets Manager."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -93,6 +94,7 @@ def test_a_binary_value_is_refused(store: Store) -> None:
     error = refusal(lambda: store.secrets.read_labelled("key-pair", CURRENT))
 
     assert isinstance(error, InvalidSecret)
+    assert error.what == "the secret's value is binary"
     assert "SecretString" in error.remedy
 
 
@@ -293,6 +295,8 @@ def test_a_garbled_answer_of_aws_is_told_as_such(store: Store, operation: str, b
     error = refusal(lambda: CALLS[operation](store.secrets))
 
     assert isinstance(error, SecretUnavailable)
+    told = rf"Secrets Manager's answer to {operation} can't be understood \((no \w+|(?!NoneType)[A-Z]\w+)\)"
+    assert re.fullmatch(told, error.what)
 
 
 def test_a_value_that_arrives_garbled_is_not_in_what_the_error_came_from(store: Store) -> None:
@@ -318,6 +322,7 @@ def test_a_page_of_somebody_in_between_is_not_taken_for_a_move(store: Store) -> 
 
     assert isinstance(error, SecretUnavailable)
     assert error.retryable
+    assert "answer to UpdateSecretVersionStage can't be understood (no ARN)" in error.what
     assert store.secrets.state("key-pair").version_with("mine") is None
 
 

@@ -28,21 +28,21 @@ def answer_of(operation: str, call: Callable[[], Answer]) -> Answer:
     try:
         return call()
     except ClientError as error:
-        raise unavailable(operation, error) from error
+        raise _unavailable(operation, error) from error
     except BotoCoreError as error:
-        raise unreachable(operation, error) from error
+        raise _unreachable(operation, error) from error
     except GARBLED as error:
         problem = type(error).__name__
-    raise garbled(operation, problem)
+    raise _garbled(operation, problem)
 
 
 def require(answer: Mapping[str, Any], member: str, operation: str) -> None:
     """Raise where an answer isn't one: the SDK makes an empty one of a body that it can't read."""
     if member not in answer:
-        raise garbled(operation, f"no {member}")
+        raise _garbled(operation, f"no {member}")
 
 
-def garbled(operation: str, problem: str) -> SecretUnavailable:
+def _garbled(operation: str, problem: str) -> SecretUnavailable:
     """The error for an answer that is none.
 
     Not with the SDK's error as its cause: that may carry the whole answer, the secret's value in it.
@@ -54,7 +54,7 @@ def garbled(operation: str, problem: str) -> SecretUnavailable:
     )
 
 
-def unavailable(operation: str, error: ClientError) -> SecretUnavailable:
+def _unavailable(operation: str, error: ClientError) -> SecretUnavailable:
     """The error for a refusal."""
     code = code_of(error)
     return SecretUnavailable(
@@ -64,7 +64,7 @@ def unavailable(operation: str, error: ClientError) -> SecretUnavailable:
     )
 
 
-def unreachable(operation: str, error: BotoCoreError) -> SecretUnavailable:
+def _unreachable(operation: str, error: BotoCoreError) -> SecretUnavailable:
     """The error for no answer at all."""
     return SecretUnavailable(
         f"Secrets Manager didn't answer {operation} ({type(error).__name__})",

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from salesforce_keypair.aws_refusal import code_of
+from salesforce_keypair.aws_refusal import is_refusal
 from salesforce_keypair.errors import InvalidSecret, SecretUnavailable
-from salesforce_keypair.json_text import GARBLED, typed
-from salesforce_keypair.secret_answers import answer_of, garbled, require, unavailable, unreachable
+from salesforce_keypair.json_text import typed
+from salesforce_keypair.secret_answers import answer_of, require
 from salesforce_keypair.secret_history import History, SecretState, dated_versions, history_of, state_of
 
 if TYPE_CHECKING:
@@ -25,9 +23,6 @@ PREVIOUS = "AWSPREVIOUS"
 ROLLED_BACK = "ROLLEDBACK"
 # Ours, too: the version whose certificate a person was asked to upload.
 UPLOAD_REQUESTED = "UPLOADREQUESTED"
-
-_NOT_FOUND = "ResourceNotFoundException"
-_ALREADY_EXISTS = "ResourceExistsException"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +56,22 @@ class SecretsManager:
         """Store a pending version's value; false where somebody was faster, and theirs stands."""
         given = {"RotationToken": rotation_token} if rotation_token is not None else {}
         try:
-            answer = self._client.put_secret_value(
-                SecretId=secret_id,
-                ClientRequestToken=version_id,
-                SecretString=text,
-                VersionStages=[PENDING],
-                **given,
+            answer = answer_of(
+                "PutSecretValue",
+                lambda: self._client.put_secret_value(
+                    SecretId=secret_id,
+                    ClientRequestToken=version_id,
+                    SecretString=text,
+                    VersionStages=[PENDING],
+                    **given,
+                ),
             )
-        except ClientError as error:
-            if code_of(error) == _ALREADY_EXISTS:
+        except SecretUnavailable as error:
+            if is_refusal(error.__cause__, "ResourceExistsException"):
                 return False
-            raise unavailable("PutSecretValue", error) from error
-        except BotoCoreError as error:
-            raise unreachable("PutSecretValue", error) from error
-        except GARBLED as error:
-            problem = type(error).__name__
-        else:
-            require(answer, "VersionId", "PutSecretValue")
-            return True
-        raise garbled("PutSecretValue", problem)
+            raise
+        require(answer, "VersionId", "PutSecretValue")
+        return True
 
     def move_label(self, secret_id: str, label: str, *, onto: str | None, off: str | None) -> None:
         """Move a label between versions, put it on one or take it off one; done already is done."""
@@ -110,16 +102,11 @@ class SecretsManager:
 
     def _read(self, which: dict[str, Any]) -> Value | None:
         try:
-            return _value_of(self._client.get_secret_value(**which))
-        except ClientError as error:
-            if code_of(error) == _NOT_FOUND:
+            return answer_of("GetSecretValue", lambda: _value_of(self._client.get_secret_value(**which)))
+        except SecretUnavailable as error:
+            if is_refusal(error.__cause__, "ResourceNotFoundException"):
                 return None
-            raise unavailable("GetSecretValue", error) from error
-        except BotoCoreError as error:
-            raise unreachable("GetSecretValue", error) from error
-        except GARBLED as error:
-            problem = type(error).__name__
-        raise garbled("GetSecretValue", problem)
+            raise
 
 
 def _value_of(answer: Mapping[str, Any]) -> Value:
