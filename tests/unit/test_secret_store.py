@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -199,6 +199,9 @@ def test_the_history_holds_the_schedule_and_its_dates(store: Store) -> None:
         "RotationRules": {"AutomaticallyAfterDays": 30, "ScheduleExpression": "rate(30 days)", "Duration": "3h"},
         "LastRotatedDate": last.timestamp(),
         "NextRotationDate": coming.timestamp(),
+        "RotationLambdaARN": "arn:aws:lambda:us-east-1:123456789012:function:rotation",
+        "CreatedDate": last.timestamp() - 60,
+        "LastChangedDate": last.timestamp() + 60,
     }
     body = json.dumps({"ARN": described["ARN"], "Name": "key-pair", **told}).encode()
     store.aws.faults.inject("DescribeSecret", Garble(body))
@@ -206,6 +209,47 @@ def test_the_history_holds_the_schedule_and_its_dates(store: Store) -> None:
 
     assert history.state.rotation_enabled
     assert history.rules == RotationRules("rate(30 days)", 30, "3h", last, coming)
+    assert (history.arn, history.name, history.function) == (described["ARN"], "key-pair", told["RotationLambdaARN"])
+    assert history.made == last - timedelta(minutes=1)
+    assert history.changed == last + timedelta(minutes=1)
+    assert not history.deleted
+
+
+def test_the_history_of_a_secret_of_which_little_is_told_is_what_is_told(store: Store) -> None:
+    store.aws.faults.inject("DescribeSecret", Garble(b'{"ARN": "arn:x", "DeletedDate": 1}'))
+    history = store.secrets.history("key-pair")
+
+    assert history.state == SecretState(rotation_enabled=False, labels={})
+    assert (history.arn, history.name, history.function) == ("arn:x", "arn:x", None)
+    assert (history.made, history.changed, history.rules) == (None, None, RotationRules())
+    assert history.deleted
+
+
+def test_the_history_is_dated_by_awss_own_clock(store: Store) -> None:
+    answered = store.secrets.history("key-pair").answered
+
+    assert answered is not None
+    assert abs(answered - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"Name": 5},
+        {"RotationLambdaARN": 5},
+        {"RotationRules": {"ScheduleExpression": 5}},
+        {"RotationRules": {"AutomaticallyAfterDays": "30"}},
+        {"RotationRules": {"Duration": 5}},
+    ],
+    ids=str,
+)
+def test_a_history_with_members_of_another_kind_is_none(store: Store, members: dict[str, object]) -> None:
+    store.aws.faults.inject("DescribeSecret", Garble(json.dumps({"ARN": "x", **members}).encode()))
+
+    assert (
+        "answer to DescribeSecret can't be understood (TypeError)"
+        in refusal(lambda: store.secrets.history("key-pair")).what
+    )
 
 
 # Refusals of AWS
@@ -279,7 +323,9 @@ def test_an_aws_that_does_not_answer_is_told_as_such(store: Store, operation: st
     ("operation", "body"),
     [
         *product(("DescribeSecret", "GetSecretValue"), (HTML, b"{}", b"[]")),
-        *product(("ListSecretVersionIds",), (HTML, b"[]", b'{"Versions": 5}', b'{"Versions": [{}]}')),
+        *product(
+            ("ListSecretVersionIds",), (HTML, b"[]", b'{"Versions": 5}', b'{"Versions": [{}]}', b'{"Versions": []}')
+        ),
         *product(("PutSecretValue",), (HTML, b"{}", b"[]")),
         ("DescribeSecret", b'{"ARN": "x", "VersionIdsToStages": {"1": [["AWSCURRENT"]]}}'),
         ("DescribeSecret", b'{"ARN": "x", "RotationEnabled": ["true"]}'),
