@@ -179,6 +179,12 @@ def test_an_empty_token_ends_the_list(store: Store) -> None:
     assert store.secrets.all_versions("key-pair") == [TWO]
 
 
+def test_a_list_without_versions_is_empty(store: Store) -> None:
+    store.aws.faults.inject("ListSecretVersionIds", Garble(b'{"ARN": "x"}'))
+
+    assert store.secrets.all_versions("key-pair") == []
+
+
 def test_the_history_says_since_when_the_secret_is_as_it_is(store: Store) -> None:
     store.put(TWO, "two", CURRENT)
     store.put(THREE, "three", CURRENT)
