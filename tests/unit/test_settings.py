@@ -1,10 +1,14 @@
 """The environment is read once, and a wrong variable named before anything is done."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from salesforce_keypair.errors import HostNotAllowed, InvalidSettings
 from salesforce_keypair.salesforce.hosts import Hosts
 from salesforce_keypair.settings import Settings
+from tests.scenarios.promises import assert_tells_what_to_do
 
 LOCAL = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
 SAM = {"AWS_SAM_LOCAL": "true"}
@@ -12,6 +16,14 @@ SAM = {"AWS_SAM_LOCAL": "true"}
 
 def read(**environ: str) -> Settings:
     return Settings.from_environment(environ, serves_secrets=False)
+
+
+@contextmanager
+def refused(match: str) -> Iterator[pytest.ExceptionInfo[InvalidSettings]]:
+    """What is read is refused in these words, and whoever reads that knows what to do."""
+    with pytest.raises(InvalidSettings, match=match) as caught:
+        yield caught
+    assert_tells_what_to_do(caught.value)
 
 
 def allows(settings: Settings, url: str) -> bool:
@@ -53,7 +65,7 @@ def test_the_secrets_keep_their_order_and_come_once() -> None:
 @pytest.mark.parametrize("value", [None, "", " , "])
 def test_a_vendor_must_be_told_its_secrets(value: str | None) -> None:
     environ = {} if value is None else {"SECRET_ID": value}
-    with pytest.raises(InvalidSettings, match="SECRET_ID"):
+    with refused("SECRET_ID"):
         Settings.from_environment(environ, serves_secrets=True)
 
 
@@ -64,7 +76,7 @@ def test_tokens_are_shared_over_the_table_that_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["my tokens", "a/b", "x" * 300, "arn:aws:s3:::tokens"])
 def test_what_cannot_be_a_table_is_refused_by_name(name: str) -> None:
-    with pytest.raises(InvalidSettings, match="TOKEN_TABLE") as caught:
+    with refused("TOKEN_TABLE") as caught:
         read(TOKEN_TABLE=name)
     assert name not in str(caught.value)
 
@@ -85,7 +97,7 @@ def test_the_monitor_asks_the_vendor_that_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["my vendor", "x" * 65, "arn:aws:iam::123456789012:role/x", "vendor:", "vendor:$OLD"])
 def test_what_cannot_be_a_function_is_refused_by_name(name: str) -> None:
-    with pytest.raises(InvalidSettings, match="TOKEN_VENDOR_FUNCTION") as caught:
+    with refused("TOKEN_VENDOR_FUNCTION") as caught:
         read(TOKEN_VENDOR_FUNCTION=name)
     assert name not in str(caught.value)
 
@@ -112,7 +124,7 @@ def test_what_cannot_be_a_function_is_refused_by_name(name: str) -> None:
     ],
 )
 def test_a_wrong_number_is_named_and_not_quoted(name: str, value: str) -> None:
-    with pytest.raises(InvalidSettings, match=name) as caught:
+    with refused(name) as caught:
         read(**{name: value})
     assert caught.value.remedy
     assert len(value) < 3 or value not in str(caught.value)
@@ -134,8 +146,14 @@ def test_the_limits_themselves_are_taken(name: str, least: str, most: str) -> No
 
 @pytest.mark.parametrize(("logins", "interval"), [("3", "301"), ("62", "10"), ("100", "6.1")])
 def test_more_logins_than_a_step_has_time_for_are_refused(logins: str, interval: str) -> None:
-    with pytest.raises(InvalidSettings, match="SETTLED_LOGINS times SETTLED_INTERVAL_SECONDS"):
+    with refused("SETTLED_LOGINS times SETTLED_INTERVAL_SECONDS"):
         read(SETTLED_LOGINS=logins, SETTLED_INTERVAL_SECONDS=interval)
+
+
+def test_no_more_than_a_hundred_logins_are_taken_however_close() -> None:
+    assert read(SETTLED_LOGINS="100", SETTLED_INTERVAL_SECONDS="0").settled_logins == 100
+    with refused("SETTLED_LOGINS"):
+        read(SETTLED_LOGINS="101", SETTLED_INTERVAL_SECONDS="0")
 
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:salesforce-keypair"
@@ -150,7 +168,7 @@ def test_the_topic_is_an_arn_or_none(given: str, topic: str | None) -> None:
     "given", ["salesforce-keypair", f"{TOPIC}.fifo", f"{TOPIC}:1", TOPIC.replace(":sns:", ":sqs:")]
 )
 def test_a_topic_that_cant_be_published_to_is_refused(given: str) -> None:
-    with pytest.raises(InvalidSettings, match="NOTIFICATION_TOPIC_ARN"):
+    with refused("NOTIFICATION_TOPIC_ARN"):
         read(NOTIFICATION_TOPIC_ARN=given)
 
 
@@ -171,7 +189,7 @@ def test_a_topic_that_cant_be_published_to_is_refused(given: str) -> None:
     ],
 )
 def test_extra_hosts_are_refused_outside_a_local_test(environ: dict[str, str]) -> None:
-    with pytest.raises(InvalidSettings, match="EXTRA_SALESFORCE_HOSTS"):
+    with refused("EXTRA_SALESFORCE_HOSTS"):
         read(EXTRA_SALESFORCE_HOSTS="127.0.0.1:8443", **environ)
 
 
@@ -199,6 +217,8 @@ def test_extra_hosts_count_in_a_local_test(environ: dict[str, str]) -> None:
         (LOCAL, "[::1]:8443", "http://[::1]:8443", True),
         (LOCAL, "org.test:8443", "https://org.test:8443", True),
         (LOCAL, "org.test:8443", "http://org.test:8443", False),
+        (LOCAL, "localhost:1", "http://localhost:1", True),
+        (LOCAL, "localhost:65535", "http://localhost:65535", True),
         (LOCAL, "one.test, two.test", "https://two.test", True),
         (LOCAL, "one.test", "https://two.test", False),
         (LOCAL, "host.docker.internal:8443", "http://host.docker.internal:8443", False),
@@ -216,7 +236,7 @@ def test_plain_http_is_for_this_machine_alone(environ: dict[str, str], entry: st
     "entry", ["http://127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "a b", "user@host", "host/path", "-host", "host:x"]
 )
 def test_an_entry_that_is_no_host_is_refused(entry: str) -> None:
-    with pytest.raises(InvalidSettings, match="host:port"):
+    with refused("host:port"):
         read(EXTRA_SALESFORCE_HOSTS=entry, **LOCAL)
 
 
