@@ -216,6 +216,7 @@ def test_loopback_is_this_machine_and_nothing_else(host: str, loopback: bool) ->
         ("host.docker.internal", True),
         ("host.containers.internal", True),
         ("172.17.0.1", True),
+        ("[fd00::1]", True),
         ("8.8.8.8", False),
         ("docker.internal", False),
     ],
