@@ -3,10 +3,11 @@
 import pytest
 
 from operate.rotating.status import lines_of
+from salesforce_keypair.errors import InvalidRequest
 from tests.operate.rotations.support import Engineer
 from tests.sandbox.aws import RotationRequest
 from tests.scenarios.set_ups import own_user
-from tests.scenarios.support import CREATE, Stage
+from tests.scenarios.support import CREATE, SET, Stage
 
 
 def remedy_of(stage: Stage, request: RotationRequest) -> str:
@@ -76,3 +77,29 @@ def test_out_of_a_pending_document_without_a_key(stage: Stage, engineer: Enginee
     engineer.rotations().give_up(engineer.look())
 
     stage.rotate()
+
+
+def test_out_of_a_rotation_after_a_rollback_from_a_document_without_a_key(stage: Stage, engineer: Engineer) -> None:
+    stage.edit(privateKey=None, certificate=None)
+    engineer.roll_back()
+    stage.rotate()
+    stage.deliver(stage.begin(), CREATE)
+
+    engineer.rotations().give_up(engineer.look())
+
+    stage.rotate()
+
+
+def test_the_only_key_that_logs_in_keeps_its_label_where_the_current_document_has_none(
+    stage: Stage, engineer: Engineer
+) -> None:
+    request = stage.begin()
+    stage.deliver(request, CREATE, SET)
+    engineer.rotations().give_up(engineer.look())
+    stage.edit(privateKey=None, certificate=None)
+    stage.put_pending(stage.begin(), stage.world.document())
+
+    with pytest.raises(InvalidRequest, match="the only version whose key logs in"):
+        engineer.rotations().give_up(engineer.look())
+
+    assert stage.labels()["ROLLEDBACK"] == request.version_id
