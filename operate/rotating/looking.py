@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from operate.checks.aws_words import remedy_here
 from salesforce_keypair.credential import Credential, VersionedKey
 from salesforce_keypair.errors import HostNotAllowed, InvalidSecret, SecretUnavailable
 from salesforce_keypair.keypair import Certificate
@@ -36,7 +37,10 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A labelled version. `problem` says why it holds no usable document, if it doesn't; `created` isn't known then."""
+    """A labelled version. `problem` says why it holds no usable document, if it doesn't.
+
+    `unread` is why AWS didn't show it: then nothing is known of what it holds. `created` isn't known of an empty one.
+    """
 
     secret_arn: str = field(repr=False)
     version_id: str
@@ -44,6 +48,7 @@ class Version:
     created: datetime | None
     credential: Credential | None = field(repr=False)
     problem: str | None
+    unread: SecretUnavailable | None = field(default=None, repr=False)
 
     @property
     def certificate(self) -> Certificate | None:
@@ -83,9 +88,16 @@ class Looked:
         pending = self.labelled(PENDING)
         return None if pending is None or CURRENT in pending.labels else pending
 
+    def readable(self, label: str) -> Version | None:
+        """The version that carries a label. Raises SecretUnavailable where AWS didn't show what it holds."""
+        version = self.labelled(label)
+        if version is not None and version.unread is not None:
+            raise version.unread
+        return version
+
     def current(self) -> tuple[Version, Credential]:
-        """AWSCURRENT and its document. Raises InvalidSecret where there is none."""
-        current = self.labelled(CURRENT)
+        """AWSCURRENT and its document. Raises InvalidSecret where there is none, SecretUnavailable."""
+        current = self.readable(CURRENT)
         if current is None or current.credential is None:
             raise InvalidSecret(
                 "AWSCURRENT can't be used" + (f"; {current.problem}" if current is not None else ""),
@@ -133,13 +145,15 @@ def _schedule(history: History) -> Schedule:
 def _version(
     store: SecretHistory, parse: Parse, arn: str, version_id: str, labels: frozenset[str], created: datetime | None
 ) -> Version:
-    credential, problem = None, None
+    credential, problem, unread = None, None, None
     try:
         value = store.read(arn, version_id=version_id)
         if value is None:
             problem = "it holds no value yet"
         else:
             credential = parse(value.text)
-    except (InvalidSecret, HostNotAllowed, SecretUnavailable) as error:
+    except (InvalidSecret, HostNotAllowed) as error:
         problem = str(error)
-    return Version(arn, version_id, labels, created, credential, problem)
+    except SecretUnavailable as error:
+        problem, unread = f"{error.what}: {remedy_here(error)}", error
+    return Version(arn, version_id, labels, created, credential, problem, unread)

@@ -32,7 +32,9 @@ class Leak:
 
     @classmethod
     def of_all(cls, looked: Looked) -> "Leak":
-        """Of every key that there is now. Raises InvalidSecret where there is none."""
+        """Of every key that there is now. Raises InvalidSecret where there is none, SecretUnavailable."""
+        # Without it a document that can't be read would pass for one without a key.
+        looked.readable(CURRENT)
         dates = [version.created for version in looked.versions if version.key is not None and version.created]
         if not dates:
             raise InvalidSecret("no labelled version holds a key", remedy="nothing to revoke; `rotate` makes a key")

@@ -53,11 +53,11 @@ class Target:
         """What a rollback of this secret is about.
 
         Raises InvalidRequest while a rotation is unfinished or where it is done already, InvalidSecret where there is
-        nothing to go back to.
+        nothing to go back to, SecretUnavailable where AWS doesn't show it.
         """
         refuse_unfinished(looked)
         current, current_credential = looked.current()
-        previous = looked.labelled(PREVIOUS)
+        previous = looked.readable(PREVIOUS)
         credential = None if previous is None else previous.credential
         if previous is None or credential is None or credential.certificate is None:
             reason = "" if previous is None or previous.problem is None else f"; {previous.problem}"

@@ -90,8 +90,11 @@ def status_of(looked: Looked, apps: Sequence[Holding] | None, *, now: float) -> 
 
 
 def certificate_to_upload(looked: Looked, label: str) -> str:
-    """The PEM of the certificate under a label, which is public. Raises InvalidSecret where there is none."""
-    version = looked.labelled(label)
+    """The PEM of the certificate under a label, which is public.
+
+    Raises InvalidSecret where there is none, SecretUnavailable where AWS doesn't show it.
+    """
+    version = looked.readable(label)
     if version is None or version.certificate is None:
         raise InvalidSecret(
             f"no version labelled {label} holds a certificate"

@@ -7,9 +7,11 @@ import pytest
 
 from operate.rotating.deployed import RENEWED_AT
 from operate.rotating.revoking import Leak, left_to_do, plan
-from salesforce_keypair.errors import InvalidSecret, NotSettled
+from operate.rotating.rolling_back import Target
+from operate.rotating.status import certificate_to_upload
+from salesforce_keypair.errors import InvalidSecret, NotSettled, SecretUnavailable
 from tests.operate.rotations.support import Deliveries, Engineer
-from tests.sandbox.aws import Act, Refuse
+from tests.sandbox.aws import THROTTLED, Act, Refuse
 from tests.sandbox.org import Kind
 from tests.sandbox.org.spreading import Never, OldUntil
 from tests.scenarios import wire as wires
@@ -241,3 +243,20 @@ def test_killed_after_any_call_the_same_again_finishes(set_up: SetUp, count: Cal
         number += 1
     assert number > 30
     count("cuts", number - 1)
+
+
+@pytest.mark.parametrize("refusal", [Refuse("AccessDeniedException", message="no"), THROTTLED], ids=["no", "throttled"])
+def test_a_document_that_aws_doesnt_show_is_never_taken_for_one_without_a_key(
+    stage: Stage, engineer: Engineer, refusal: Refuse
+) -> None:
+    stage.world.aws.faults.inject("GetSecretValue", refusal, times=None)
+
+    looked = engineer.look()
+
+    for ask in (lambda: Leak.of_all(looked), looked.current, lambda: Target.of(looked)):
+        with pytest.raises(SecretUnavailable, match=refusal.code):
+            ask()
+    for label in ("AWSCURRENT", "AWSPREVIOUS"):
+        with pytest.raises(SecretUnavailable, match=refusal.code):
+            certificate_to_upload(looked, label)
+    stage.world.aws.faults.clear()
