@@ -55,8 +55,7 @@ def rotate(
     place = Workplace.of()
     rotations = _rotations(place, secret, wait=wait)
     looked = rotations.look()
-    starting.refuse_unfinished(looked)
-    starting.refuse_unset(looked)
+    starting.refuse_vain(looked)
     turned_on = [] if looked.schedule.enabled else ["Turn rotation on again, which is off."]
     plan = [*turned_on, f"Start a rotation of {looked.name} by {looked.schedule.function_name}: a new key pair."]
     confirm(place, plan, yes=yes)

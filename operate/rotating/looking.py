@@ -98,9 +98,11 @@ class Looked:
     def current(self) -> tuple[Version, Credential]:
         """AWSCURRENT and its document. Raises InvalidSecret where there is none, SecretUnavailable."""
         current = self.readable(CURRENT)
-        if current is None or current.credential is None:
+        if current is None:
+            raise InvalidSecret("the secret has no value yet", remedy="`onboard` stores its document, without a key")
+        if current.credential is None:
             raise InvalidSecret(
-                "AWSCURRENT can't be used" + (f"; {current.problem}" if current is not None else ""),
+                f"AWSCURRENT can't be used; {current.problem}",
                 remedy="correct its document, or move AWSCURRENT onto a version that is right",
             )
         return current, current.credential

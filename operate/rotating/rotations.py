@@ -47,8 +47,8 @@ class Rotations:
         looked = self.look()
         apps = None
         current = looked.labelled(CURRENT)
-        # A document that can't be used names no app either, and its trouble is told beside its version.
-        if with_apps and (current is None or current.problem is None):
+        # A document that isn't there or can't be used names no app; its trouble is told beside its version.
+        if with_apps and current is not None and current.problem is None:
             apps = holdings(looked, self.workplace.open_app, self.workplace.within(_READING_SECONDS))
         return status_of(looked, apps, now=self.workplace.clock.time())
 

@@ -7,11 +7,11 @@ from operate.rotating.following import Tell
 from operate.rotating.looking import Looked, Version
 from salesforce_keypair.aws_refusal import is_refusal
 from salesforce_keypair.credential import Credential
-from salesforce_keypair.errors import InvalidRequest, SecretUnavailable
+from salesforce_keypair.errors import InvalidRequest, InvalidSecret, SecretUnavailable
 from salesforce_keypair.rotation_request import Step
 from salesforce_keypair.seams import SecretStore
 from salesforce_keypair.secret_answers import answer_of
-from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK
+from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -24,14 +24,34 @@ LogsIn = Callable[[Credential], bool]
 
 
 def start(client: "SecretsManagerClient", looked: Looked, version_id: str) -> None:
-    """RotateSecret to a new version. Raises InvalidRequest where it can't begin, SecretUnavailable."""
-    refuse_unfinished(looked)
-    refuse_unset(looked)
+    """RotateSecret to a new version. Raises InvalidRequest or InvalidSecret where it can't begin, SecretUnavailable."""
+    refuse_vain(looked)
     if not rotate_secret(client, looked.arn, version_id):
         raise InvalidRequest(
             "Secrets Manager says that another rotation isn't complete",
             remedy="see `status`; `resume` takes it up, `resume --give-up` ends it",
         )
+
+
+def refuse_vain(looked: Looked) -> None:
+    """Raises InvalidRequest or InvalidSecret where a rotation couldn't begin, or would stop at its first step.
+
+    One that stops there makes no key, ends by itself never, and until somebody gives it up no other can start.
+    """
+    refuse_unfinished(looked)
+    refuse_unset(looked)
+    current, previous = looked.labelled(CURRENT), looked.labelled(PREVIOUS)
+    if current is not None and current.unread is not None:
+        # Not to be read by whoever runs this, perhaps; its function can.
+        return
+    _, credential = looked.current()
+    had_key = previous is not None and previous.certificate is not None and not previous.labels & {PENDING, ROLLED_BACK}
+    if credential.private_key is None and had_key:
+        raise InvalidSecret(
+            "AWSCURRENT holds no privateKey, but AWSPREVIOUS does: somebody overwrote the secret",
+            remedy="`rollback` goes back to that version; change single members of its document only",
+        )
+    credential.check_installable()
 
 
 def refuse_unfinished(looked: Looked) -> None:

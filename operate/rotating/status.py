@@ -115,6 +115,8 @@ def lines_of(status: Status) -> Iterator[str]:
     yield f"  next       {rotation.next or 'Secrets Manager tells no date'}"
     for app in status.apps or ():
         yield f"  app        {app.name} {app.text}"
+    if not any(CURRENT in version.labels for version in status.versions):
+        yield "  value      none yet: `onboard` stores its document"
     lost = any(PREVIOUS in version.labels and version.fingerprint is not None for version in status.versions)
     for version in status.versions:
         yield ""

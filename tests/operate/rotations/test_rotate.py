@@ -3,8 +3,10 @@
 import pytest
 
 from operate.rotating.starting import start
-from salesforce_keypair.errors import InvalidRequest, NotPending, NotSettled
+from operate.rotating.status import lines_of
+from salesforce_keypair.errors import InvalidRequest, InvalidSecret, NotPending, NotSettled
 from tests.operate.rotations.support import Deliveries, Engineer
+from tests.sandbox.aws import Refuse
 from tests.sandbox.org.spreading import Never, OldUntil
 from tests.scenarios.support import CREATE, Stage
 
@@ -94,3 +96,50 @@ def test_what_aws_refuses_for_an_unfinished_rotation_is_told_in_the_same_way(sta
 def test_a_secret_without_a_rotation_function_is_told_apart(engineer: Engineer) -> None:
     with Stage() as bare, pytest.raises(InvalidRequest, match="never set up"):
         Engineer(bare).rotations().rotate(Engineer(bare).look())
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ({"keyAlgorithm": "EC_P256"}, "AWSCURRENT can't be used; keyAlgorithm"),
+        ({"appName": None}, "appName is missing"),
+        ({"privateKey": None, "certificate": None}, "somebody overwrote the secret.*`rollback`"),
+    ],
+    ids=["unusable", "no app", "overwritten"],
+)
+def test_a_rotation_that_would_stop_at_its_first_step_isnt_begun(
+    stage: Stage, engineer: Engineer, written: dict[str, str | None], words: str
+) -> None:
+    """It would be in the way of the next one, and nothing would tell why it stands still."""
+    stage.edit(**written)
+    labels = stage.labels()
+
+    with pytest.raises(InvalidSecret, match=words):
+        engineer.rotations().rotate(engineer.look())
+
+    assert stage.labels() == labels
+
+
+def test_before_there_is_a_document_the_command_that_stores_it_is_named(stage: Stage, engineer: Engineer) -> None:
+    was = stage.world.secret_arn
+    stage.world.secret_arn = stage.world.secrets.create_secret(Name="salesforce/new")["ARN"]
+    stage.move_label("AWSPENDING", off=stage.begin().version_id)
+
+    with pytest.raises(InvalidSecret, match="`onboard` stores its document"):
+        engineer.rotations().rotate(engineer.look())
+
+    status = engineer.rotations().status(with_apps=True)
+    assert status.apps is None
+    assert "  value      none yet: `onboard` stores its document" in lines_of(status)
+    stage.world.secret_arn = was
+
+
+def test_who_may_not_read_the_document_may_rotate_all_the_same(
+    stage: Stage, engineer: Engineer, deliveries: Deliveries
+) -> None:
+    before = stage.labels()["AWSCURRENT"]
+    stage.world.aws.faults.inject("GetSecretValue", Refuse("AccessDeniedException"), times=2)
+
+    engineer.rotations().rotate(engineer.look())
+
+    assert stage.labels()["AWSPREVIOUS"] == before
