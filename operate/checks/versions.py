@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from operate.checks.described import Described, LabelledVersion, in_words
 from operate.checks.finding import Finding, failed, ok, task, warning
 from salesforce_keypair.credential import Credential, Installation
-from salesforce_keypair.errors import InvalidSecret
+from salesforce_keypair.errors import HostNotAllowed, InvalidSecret
 from salesforce_keypair.notices import where_to_upload
 from salesforce_keypair.rotating_secret import RotatingSecret
 from salesforce_keypair.rotation_request import RotationRequest, Step
-from salesforce_keypair.secret_store import CURRENT, PENDING, ROLLED_BACK, SecretsManager
+from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, SecretsManager
 
 # As the alarm has it. Secrets Manager has long given up by then: nothing goes on by itself.
 STUCK_AFTER = timedelta(hours=2)
@@ -109,7 +109,13 @@ def read(
         if PENDING in version.labels:
             return ok(f"{version} holds nothing yet: createSecret comes first"), None
         raise InvalidSecret(f"{version} has no value", remedy="move its label onto a version that has one")
-    credential = parse(value.text)
+    try:
+        credential = parse(value.text)
+    except (InvalidSecret, HostNotAllowed) as error:
+        if CURRENT not in version.labels or secret.labelled(PREVIOUS) is None:
+            raise
+        back = f"go back to AWSPREVIOUS ({task('rollback', secret.asked_as)})"
+        raise type(error)(error.what, remedy=f"{error.remedy}; or {back}") from error
     held = Held(version, credential)
     if credential.certificate is not None and held.has_key:
         fingerprint = credential.certificate.fingerprint[:16]

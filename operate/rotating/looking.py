@@ -101,10 +101,9 @@ class Looked:
         if current is None:
             raise InvalidSecret("the secret has no value yet", remedy="`onboard` stores its document, without a key")
         if current.credential is None:
-            raise InvalidSecret(
-                f"AWSCURRENT can't be used; {current.problem}",
-                remedy="correct its document, or move AWSCURRENT onto a version that is right",
-            )
+            previous = self.labelled(PREVIOUS)
+            back = "" if previous is None or previous.key is None else "; or `rollback` goes back to AWSPREVIOUS"
+            raise InvalidSecret(f"AWSCURRENT can't be used; {current.problem}", remedy=f"correct its document{back}")
         return current, current.credential
 
 

@@ -6,7 +6,7 @@ a key that nothing has logged in with. Killed anywhere, the same again finishes.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from operate.rotating.following import Tell
 from operate.rotating.looking import Looked, Version, shown
@@ -56,15 +56,18 @@ class Target:
         nothing to go back to, SecretUnavailable where AWS doesn't show it.
         """
         refuse_unfinished(looked)
-        current, current_credential = looked.current()
-        previous = looked.readable(PREVIOUS)
+        current, previous = looked.readable(CURRENT), looked.readable(PREVIOUS)
         credential = None if previous is None else previous.credential
-        if previous is None or credential is None or credential.certificate is None:
+        if current is None or previous is None or credential is None or credential.certificate is None:
+            # Where AWSCURRENT can't be used either, its own trouble comes first: no rotation begins with it.
+            looked.current()
             reason = "" if previous is None or previous.problem is None else f"; {previous.problem}"
             raise InvalidSecret(
                 f"there is no version labelled AWSPREVIOUS that holds a key{reason}",
                 remedy="`rotate` makes a new key instead",
             )
+        # Nobody logs in with a document that can't be used: it is one that somebody overwrote, and more than the key.
+        current_credential = current.credential or replace(credential, private_key=None, certificate=None)
         if ROLLED_BACK in previous.labels:
             raise InvalidRequest(
                 f"AWSPREVIOUS, {previous.name}, is what was rolled back from (ROLLEDBACK)",

@@ -4,6 +4,7 @@ import pytest
 
 from operate.rotating.status import lines_of
 from salesforce_keypair.errors import InvalidRequest
+from tests.operate.doctoring import doctor
 from tests.operate.rotations.support import Engineer
 from tests.sandbox.aws import RotationRequest
 from tests.scenarios.set_ups import own_user
@@ -103,3 +104,36 @@ def test_the_only_key_that_logs_in_keeps_its_label_where_the_current_document_ha
         engineer.rotations().give_up(engineer.look())
 
     assert stage.labels()["ROLLEDBACK"] == request.version_id
+
+
+@pytest.mark.parametrize(
+    "written",
+    [{"keyAlgorithm": "EC_P256"}, {"baseUri": "https://acme.example.com"}, {"username": ""}],
+    ids=["a wrong member", "no org's host", "no user"],
+)
+def test_out_of_a_current_document_that_cant_be_used(stage: Stage, engineer: Engineer, written: dict[str, str]) -> None:
+    """Callers get no token while AWSPREVIOUS is sound."""
+    before = stage.labelled("AWSCURRENT")
+    stage.edit(**written)
+    told = doctor(stage)["document.AWSCURRENT"].finding.remedy
+
+    assert told is not None
+    assert told.endswith(f'; or go back to AWSPREVIOUS (make rollback SECRET="{stage.arn}")')
+    engineer.roll_back()
+
+    assert stage.labels()["AWSCURRENT"] == before.version_id
+    assert stage.logs_in(before)
+    stage.rotate()
+
+
+def test_out_of_a_current_document_that_cant_be_used_whose_app_holds_another_certificate(
+    stage: Stage, engineer: Engineer
+) -> None:
+    before = stage.labelled("AWSPREVIOUS")
+    stage.move_label("AWSCURRENT", onto=before.version_id, off=stage.labels()["AWSCURRENT"])
+    stage.edit(keyAlgorithm="EC_P256")
+
+    engineer.roll_back()
+
+    assert stage.labels()["AWSCURRENT"] == before.version_id
+    assert stage.logs_in(before)
