@@ -270,10 +270,17 @@ def _refuse_foreign(secret: RotatingSecret, installed: Installed) -> None:
 
 def _not_settled(last: KeyPairError, undo: Callable[[], None] | None) -> NotSettled:
     what = f"the key of AWSPREVIOUS doesn't log in; {last.what}"
+    # What such a refusal says is about AWSCURRENT's certificate, and here it is the other one that must be in the app.
+    spreading = isinstance(last, LoginRefused) and last.retryable
     if undo is None:
+        remedy = (
+            "see that the app holds the certificate of AWSPREVIOUS (`status --certificate --label AWSPREVIOUS` prints "
+            "it), which may take Salesforce some minutes"
+            if spreading
+            else last.remedy
+        )
         return NotSettled(
-            f"{what}; no label was moved",
-            remedy=f"{last.remedy}; then run this again, or `rotate` for a new key",
+            f"{what}; no label was moved", remedy=f"{remedy}; then run this again, or `rotate` for a new key"
         )
     try:
         undo()
@@ -284,5 +291,6 @@ def _not_settled(last: KeyPairError, undo: Callable[[], None] | None) -> NotSett
         )
     return NotSettled(
         f"{what}; the certificate of AWSCURRENT is back in the app, and no label was moved",
-        remedy=f"{last.remedy}; then run this again, or `rotate` for a new key",
+        remedy=f"{'wait until that has spread' if spreading else last.remedy}; then run this again, or `rotate` for a "
+        "new key",
     )

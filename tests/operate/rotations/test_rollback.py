@@ -126,9 +126,12 @@ def test_a_certificate_that_is_never_honoured_gives_way_to_the_one_that_was_ther
     labels = stage.labels()
     stage.world.app.spreading = Never()
 
-    with pytest.raises(NotSettled, match="the certificate of AWSCURRENT is back in the app, and no label was moved"):
+    with pytest.raises(
+        NotSettled, match="the certificate of AWSCURRENT is back in the app, and no label was moved"
+    ) as caught:
         engineer.roll_back()
 
+    assert caught.value.remedy.startswith("wait until that has spread; then run this again")
     assert stage.labels() == labels
     assert stage.world.app.fingerprint == stage.labelled("AWSCURRENT").fingerprint
     assert stage.logs_in(stage.labelled("AWSCURRENT"))
@@ -164,6 +167,22 @@ def test_where_a_person_installs_it_prints_the_certificate_and_waits_for_it(stag
     assert stage.clock.time() - began >= 100
     assert stage.labels()["AWSCURRENT"] == previous.version_id
     assert engineer.has_leaked() == set()
+
+
+def test_who_didnt_upload_the_previous_certificate_isnt_told_to_upload_the_current_one(
+    stage: Stage, engineer: Engineer
+) -> None:
+    stage.edit(installation="manual")
+    pair = key_pair("uploaded")
+    stage.world.put_document(stage.world.document(**document_of(pair)))
+    stage.world.app.install(pair.pem)
+    _prove_current(stage)
+
+    with pytest.raises(NotSettled, match="no label was moved") as caught:
+        engineer.roll_back()
+
+    assert "`status --certificate --label AWSPREVIOUS` prints it" in caught.value.remedy
+    assert "AWSCURRENT" not in caught.value.remedy
 
 
 def test_a_foreign_certificate_isnt_replaced(stage: Stage, engineer: Engineer) -> None:
