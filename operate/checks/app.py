@@ -7,11 +7,11 @@ from operate.checks.finding import Finding, failed, ok, task, warning
 from operate.checks.logins import holds_another
 from operate.checks.versions import Held
 from salesforce_keypair.credential import Credential, Installation, Standby, certificate_in
-from salesforce_keypair.errors import ForeignCertificate, InvalidSecret
+from salesforce_keypair.errors import ForeignCertificate
 from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.salesforce.app_certificate import Installed
 from salesforce_keypair.salesforce.login import Session
-from salesforce_keypair.secret_store import CURRENT, PENDING, SecretsManager
+from salesforce_keypair.secret_store import CURRENT, PENDING
 
 
 def judge_authority(credential: Credential) -> Finding:
@@ -67,19 +67,6 @@ def owner_of(
         if installed.same_key(certificate):
             return Owner(version_id, None)
     return None
-
-
-def reader(store: SecretsManager, secret_arn: str) -> Callable[[str], str | None]:
-    """What reads a version's value, whatever it holds."""
-
-    def text_of(version_id: str) -> str | None:
-        try:
-            value = store.read(secret_arn, version_id=version_id)
-        except InvalidSecret:
-            return None
-        return None if value is None else value.text
-
-    return text_of
 
 
 def judge_installed(

@@ -62,7 +62,8 @@ def judge(attempt: Attempt, attempts: Sequence[Attempt], secret_id: str) -> Find
     if PENDING in version.labels and not _is_wrong_key(error):
         return _failure(f"{version}, the key to come, is refused", error)
     if _must_log_in(attempt, attempts):
-        return _failure(f"{version} is the key of the second app, and is refused", error)
+        what = f"{version} is the key of the second app, and is refused"
+        return _judge_second(what, error, secret_id) if _is_wrong_key(error) else _failure(what, error)
     if isinstance(error, LoginRefused):
         return ok(f"{version} is refused, as is to be expected: {_why_refused(version.name)}")
     return ok(f"{version} got no token, and nothing rests on it")
@@ -142,6 +143,12 @@ def _judge_changed_document(attempt: Attempt, twin: Attempt, error: KeyPairError
 
 def _failure(what: str, error: KeyPairError) -> Finding:
     return failed(what, cause=error.what, remedy=error.remedy, error=error.code)
+
+
+def _judge_second(what: str, error: KeyPairError, secret_id: str) -> Finding:
+    """Nobody logs in through it before a rotation has put a new certificate there."""
+    remedy = "start a rotation, which puts a new certificate into the second app and goes over to it"
+    return failed(what, cause=error.what, remedy=remedy, error=error.code, command=task("rotate", secret_id))
 
 
 def _is_wrong_key(error: KeyPairError) -> bool:

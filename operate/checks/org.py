@@ -7,7 +7,7 @@ from operate.checks import logins
 from operate.checks.described import Described
 from operate.checks.finding import Finding, ok, skipped
 from operate.checks.logins import Attempt
-from operate.checks.versions import Held
+from operate.checks.versions import Held, reader
 from operate.checks.walk import Walk
 from operate.workplace import Workplace
 from salesforce_keypair.authority import Authority
@@ -124,7 +124,7 @@ class Org:
     def _owner(self, installed: Installed) -> apps.Owner | None:
         if installed.certificate is None:
             return None
-        text_of = apps.reader(self._place.store, self._secret.arn)
+        text_of = reader(self._place.store, self._secret.arn)
         return apps.owner_of(installed.certificate, self._held, self._secret.unlabelled, text_of)
 
     def _judge_standby(self, standby: Credential, session: Session) -> Finding:

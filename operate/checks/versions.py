@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from operate.checks.described import Described, LabelledVersion, in_words
 from operate.checks.finding import Finding, failed, ok, task, warning
-from salesforce_keypair.credential import Credential, Installation
+from salesforce_keypair.credential import Credential, Installation, certificate_in
 from salesforce_keypair.errors import HostNotAllowed, InvalidSecret
 from salesforce_keypair.notices import where_to_upload
 from salesforce_keypair.rotating_secret import RotatingSecret
@@ -123,10 +123,23 @@ def read(
     rotating = _as_a_rotation_sees(store, parse, secret, version)
     if CURRENT in version.labels:
         rotating.refuse_overwritten(credential)
-        return _without_key(version, secret), held
+        return (_overwritten(version, secret) if _had_key(store, secret) else _without_key(version, secret)), held
     if PENDING in version.labels:
         rotating.required_key(credential)
     return ok(f"{version} is well-formed and holds no key"), held
+
+
+def reader(store: SecretsManager, secret_arn: str) -> Callable[[str], str | None]:
+    """What reads a version's value, whatever it holds."""
+
+    def text_of(version_id: str) -> str | None:
+        try:
+            value = store.read(secret_arn, version_id=version_id)
+        except InvalidSecret:
+            return None
+        return None if value is None else value.text
+
+    return text_of
 
 
 def judge_rotatable(
@@ -157,6 +170,7 @@ def judge_expiry(held: Held, now: float, secret: Described) -> Finding:
     if left > EXPIRES_SOON:
         return ok(f"the certificate is valid until {day}, for {in_words(left)}")
     expired = left <= timedelta()
+    under_way = _unfinished(secret) is not None
     return warning(
         f"the certificate {'expired' if expired else 'expires'} on {day}",
         cause=(
@@ -164,8 +178,10 @@ def judge_expiry(held: Held, now: float, secret: Described) -> Finding:
             if expired
             else f"no rotation has replaced it, and {in_words(left)} are left"
         ),
-        remedy="start a rotation, and see why the schedule didn't",
-        command=task("rotate", secret.asked_as),
+        remedy="let the rotation come to its end that has begun (see rotation)"
+        if under_way
+        else "start a rotation, and see why the schedule didn't",
+        command=task("status" if under_way else "rotate", secret.asked_as),
     )
 
 
@@ -183,6 +199,24 @@ def _waits_for_upload(credential: Credential, secret: Described) -> Finding:
             f"{where_to_upload(credential)}, then let the rotation go on ({task('resume', secret.asked_as)})"
         ),
         command=task("status", secret.asked_as),
+    )
+
+
+def _had_key(store: SecretsManager, secret: Described) -> bool:
+    """Whether a rotation has succeeded, and a version without a label holds a key that may be its."""
+    if secret.schedule.since_rotated is None or _unfinished(secret) is not None:
+        return False
+    text_of = reader(store, secret.arn)
+    return any(certificate_in(text_of(version_id) or "") is not None for version_id in secret.unlabelled)
+
+
+def _overwritten(version: LabelledVersion, secret: Described) -> Finding:
+    return failed(
+        f"{version} holds no key any more",
+        cause="somebody overwrote the secret more than once, so that no label leads to the key that there was",
+        remedy="start a rotation, which makes a new key, and change single members of the document only",
+        error=InvalidSecret.code,
+        command=task("rotate", secret.asked_as),
     )
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from operate.checks import versions
+from operate.checks.described import describe
 from operate.checks.finding import Status
 from tests.integration.org_client import key_pair
-from tests.operate.doctoring import CURRENT_LOGIN, doctor, in_use, told
+from tests.operate.doctoring import CURRENT_LOGIN, doctor, in_use, told, workplace
 from tests.sandbox.org import Kind, faults
 from tests.sandbox.org.spreading import BothUntil, Never
 from tests.scenarios.support import CREATE, SET, Stage
@@ -355,3 +358,44 @@ def test_a_host_that_isnt_salesforces_is_never_asked(stage: Stage) -> None:
     assert seen.report.first == seen["document.AWSCURRENT"]
     assert seen["document.AWSCURRENT"].finding.error == "HostNotAllowed"
     assert len(stage.world.org.log.entries()) == before
+
+
+def test_a_secret_that_was_overwritten_twice_is_not_one_before_its_first_key(stage: Stage) -> None:
+    stage.edit(privateKey=None, certificate=None)
+    stage.edit(certificateValidityDays=30)
+    place = workplace(stage)
+    described = describe(place.store, stage.arn, now=stage.clock.time())
+    current = described.labelled("AWSCURRENT")
+    assert current is not None
+    rotated_once = replace(described, schedule=replace(described.schedule, since_rotated=timedelta(days=1)))
+
+    never, once = (versions.read(place.store, place.parse, each, current)[0] for each in (described, rotated_once))
+
+    assert (never.status, once.status) == (Status.WARNING, Status.FAILED)
+    assert "overwrote the secret more than once" in (once.cause or "")
+    assert once.command == f'make rotate SECRET="{stage.arn}"'
+    stage.rotate()
+    assert doctor(stage).failures == []
+
+
+def test_while_a_rotation_waits_an_expired_certificate_asks_for_its_end_and_not_for_another(stage: Stage) -> None:
+    stage.clock.advance(400 * DAY)
+    alone = doctor(stage)["expiry"].finding
+    stage.begin()
+    waiting = doctor(stage)["expiry"].finding
+
+    assert alone.command == f'make rotate SECRET="{stage.arn}"'
+    assert waiting.command == f'make status SECRET="{stage.arn}"'
+    assert "start a rotation" not in (waiting.remedy or "")
+
+
+def test_a_key_that_the_second_app_doesnt_honour_any_more_asks_for_a_rotation_to_it() -> None:
+    with two_apps_stage() as stage:
+        stage.rotate()
+        stage.rotate()
+        stage.world.standby.install(key_pair("somebody else").pem)
+        finding = doctor(stage)["login.AWSPREVIOUS"].finding
+
+    assert finding.status is Status.FAILED
+    assert "which puts a new certificate into the second app" in (finding.remedy or "")
+    assert finding.command == f'make rotate SECRET="{stage.arn}"'

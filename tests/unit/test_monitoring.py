@@ -1,6 +1,7 @@
 """What the monitor measures and says of a secret, at the very moments at which it matters."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -437,6 +438,21 @@ def test_an_overwritten_secret_is_told_and_its_vend_still_tried(scene: Scene) ->
     assert "somebody overwrote the secret" in said(report)
     assert report.checks_failed == 1
     assert report.measures["VendCheckFailed"] == 0
+
+
+@pytest.mark.parametrize(("succeeded", "failed"), [(True, 1), (False, 0)])
+def test_a_secret_that_was_overwritten_twice_is_not_one_before_its_first_key(
+    scene: Scene, succeeded: bool, failed: int
+) -> None:
+    """No label leads to its key any more. One that no rotation has succeeded with may be of a first one that failed."""
+    if succeeded:
+        scene.rules = replace(MONTHLY, last=datetime.fromtimestamp(scene.clock.now, UTC))
+    scene.put(TWO, text_of(), PREVIOUS)
+    scene.put(THREE, text_of(note="again"), CURRENT)
+    report = scene.examine()
+
+    assert ("an earlier version does: somebody overwrote the secret" in said(report)) is succeeded
+    assert ("VendCheckFailed" in report.measures, report.checks_failed) == (succeeded, failed)
 
 
 def test_a_document_that_cannot_be_read_leaves_the_rest_measured(scene: Scene) -> None:

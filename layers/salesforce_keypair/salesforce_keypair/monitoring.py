@@ -187,6 +187,12 @@ class KeyMonitor:
                 "AWSCURRENT holds no privateKey, but AWSPREVIOUS does: somebody overwrote the secret",
                 remedy=f"{go_back(str(report.secret_id))}, and change single members of its document only",
             )
+        if secret.had_key:
+            # More than once, so that no label leads to it any more.
+            raise InvalidSecret(
+                "AWSCURRENT holds no privateKey, but an earlier version does: somebody overwrote the secret",
+                remedy=f"make rotate SECRET={report.secret_id} makes a new key",
+            )
         report.without_key = True
         report.find(
             "there is no key yet, and so no token",

@@ -95,6 +95,14 @@ class WatchedSecret:
         return since
 
     @property
+    def had_key(self) -> bool:
+        """Whether a rotation has succeeded, and a version without a label holds a key that may be its."""
+        if self.history.rules.last is None:
+            return False
+        without_label = (each for each in self._newest_first() if not self.history.state.labels_of(each))
+        return any(self._certificate_of(version_id) is not None for version_id in without_label)
+
+    @property
     def edited(self) -> datetime | None:
         """When the document of AWSCURRENT was changed last, if it was since its key came."""
         current, since = self.version_with(CURRENT), self.key_since
