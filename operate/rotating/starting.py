@@ -16,6 +16,9 @@ from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_B
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+# What AWS refuses with for the state that a secret is in: rotating, or marked for deletion.
+_WRONG_STATE = "InvalidRequestException"
+
 DeliverStep = Callable[[Step], None]
 """Has the rotation function do a step now; raises what the step ended with."""
 
@@ -26,11 +29,16 @@ LogsIn = Callable[[Credential], bool]
 def start(client: "SecretsManagerClient", looked: Looked, version_id: str) -> None:
     """RotateSecret to a new version. Raises InvalidRequest or InvalidSecret where it can't begin, SecretUnavailable."""
     refuse_vain(looked)
-    if not rotate_secret(client, looked.arn, version_id):
+    try:
+        _ask_for_rotation(client, looked.arn, version_id)
+    except SecretUnavailable as error:
+        if not is_refusal(error.__cause__, _WRONG_STATE):
+            raise
         raise InvalidRequest(
-            "Secrets Manager says that another rotation isn't complete",
-            remedy="see `status`; `resume` takes it up, `resume --give-up` ends it",
-        )
+            error.what,
+            remedy="see `status`; `resume` takes a rotation up that isn't complete, `resume --give-up` ends it; a "
+            "secret that was marked for deletion must be restored first (aws secretsmanager restore-secret)",
+        ) from error
 
 
 def refuse_vain(looked: Looked) -> None:
@@ -74,12 +82,16 @@ def refuse_unset(looked: Looked) -> None:
 def rotate_secret(client: "SecretsManagerClient", secret_arn: str, version_id: str) -> bool:
     """RotateSecret with that token; false where AWS refuses it for the state that the secret is in."""
     try:
-        answer_of("RotateSecret", lambda: client.rotate_secret(SecretId=secret_arn, ClientRequestToken=version_id))
+        _ask_for_rotation(client, secret_arn, version_id)
     except SecretUnavailable as error:
-        if is_refusal(error.__cause__, "InvalidRequestException"):
+        if is_refusal(error.__cause__, _WRONG_STATE):
             return False
         raise
     return True
+
+
+def _ask_for_rotation(client: "SecretsManagerClient", secret_arn: str, version_id: str) -> None:
+    answer_of("RotateSecret", lambda: client.rotate_secret(SecretId=secret_arn, ClientRequestToken=version_id))
 
 
 def waiting(looked: Looked) -> Version:

@@ -93,6 +93,19 @@ def test_what_aws_refuses_for_an_unfinished_rotation_is_told_in_the_same_way(sta
         start(engineer.rotations().workplace.secrets, looked, "0" * 32)
 
 
+def test_a_secret_that_is_to_be_deleted_isnt_taken_for_one_whose_rotation_is_unfinished(
+    stage: Stage, engineer: Engineer
+) -> None:
+    """`resume` would say that no rotation waits, and lead back to `rotate`."""
+    refusal = Refuse("InvalidRequestException", message="You can't do this: it was marked for deletion.")
+    for operation in ("GetSecretValue", "RotateSecret"):
+        stage.world.aws.faults.inject(operation, refusal, times=None)
+
+    with pytest.raises(InvalidRequest, match=r"it was marked for deletion.*restore-secret"):
+        engineer.rotations().rotate(engineer.look())
+    stage.world.aws.faults.clear()
+
+
 def test_a_secret_without_a_rotation_function_is_told_apart(engineer: Engineer) -> None:
     with Stage() as bare, pytest.raises(InvalidRequest, match="never set up"):
         Engineer(bare).rotations().rotate(Engineer(bare).look())
