@@ -107,7 +107,8 @@ def onboard(
     found = kept.look()
     if not found.exists and not create:
         raise InvalidRequest(
-            f"there is no secret {secret}", remedy="deploy the stack, which makes it; or give --create to make it here"
+            f"there is no secret {secret} in this shell's account and Region ({place.secrets.meta.region_name})",
+            remedy="see that they are the stack's; deploy the stack, which makes it; or give --create to make it here",
         )
     if own_user and "adminSecretArn" in found.document:
         raise InvalidRequest(

@@ -118,6 +118,8 @@ def test_a_key_that_no_longer_fits_the_changed_answers_stops_the_change(desk: De
 
 def test_a_secret_that_is_not_there_is_made_only_when_told_so(desk: Desk) -> None:
     refused = desk.onboard("--yes", secret="salesforce/other")
+    # In the wrong Region one that is made would rotate the same app as the stack's.
+    assert "in this shell's account and Region (us-east-1): see that they are the stack's" in str(refused.exception)
     assert "--create" in str(refused.exception)
     made = desk.onboard("--yes", "--create", secret="salesforce/other")
     assert made.exit_code == 0
