@@ -23,6 +23,7 @@ app = typer.Typer(
 
 # Exit codes of all commands: 0 done or well, 1 not well (what was looked at, or what was asked for failed), 2 usage.
 FAILED = 1
+# By Ctrl-C, as typer ends then.
 STOPPED = 130
 
 
@@ -49,9 +50,11 @@ def run() -> int:
     except KeyPairError as error:
         errors.print(Text(f"{error.code}: {error.what}: {remedy_here(error)}", style="bold red"))
         return FAILED
-    except KeyboardInterrupt:
-        errors.print("Stopped.")
-        return STOPPED
+    except SystemExit as ended:
+        if ended.code == STOPPED:
+            # A rollback may have changed the app, and a rotation doesn't end with the command that follows it.
+            errors.print("Stopped; nothing is undone, and a rotation goes on by itself: `status` tells how it stands.")
+        raise
     return 0
 
 

@@ -1,6 +1,7 @@
 """The commands as they are typed: options, the question before something changes, exit codes, and what is printed."""
 
 import io
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from operate.__main__ import app
+from operate.__main__ import run as main
 from operate.asking import confirm
 from operate.workplace import Workplace
 from salesforce_keypair.settings import Settings
@@ -104,3 +106,18 @@ def test_at_a_terminal_the_plan_is_shown_and_asked_for(
 
     assert ask() == code
     assert "Break [all] of it." in screen.getvalue()
+
+
+def test_who_interrupts_a_command_is_told_that_what_was_begun_stays(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> Workplace:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Workplace, "of", interrupted)
+    monkeypatch.setattr(sys, "argv", ["operate", "rollback", "--secret", "x"])
+
+    with pytest.raises(SystemExit, match="130"):
+        main()
+
+    assert "Stopped; nothing is undone" in capsys.readouterr().err
