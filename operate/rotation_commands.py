@@ -99,7 +99,7 @@ def rollback(secret: Secret, vendor: Vendor = None, yes: Yes = False) -> None:
     rotations = _rotations(place, secret, vendor=vendor)
     looked = rotations.look()
     target = Target.of(looked)
-    confirm(place, target.plan(), yes=yes)
+    confirm(place, [*target.plan(), *_without_bridge(target, rotations.table)], yes=yes)
     with place.console.status("Rolling back"):
         rotations.rolling_back().roll_back(target, place.within(rotations.rollback_seconds))
     place.console.print(next_rotation(looked), markup=False)
@@ -144,6 +144,14 @@ def register(app: typer.Typer) -> None:
 
 def _rotations(place: Workplace, secret: str, *, vendor: str | None = None, wait: float = _WAIT_MINUTES) -> Rotations:
     return Rotations(place, secret, _tell(place.console), vendor, wait_seconds=wait * 60)
+
+
+def _without_bridge(target: Target, table: str | None) -> list[str]:
+    """What the change of an app in use does to callers, where no shared token can help them over it."""
+    if table is not None or not target.same_app:
+        return []
+    told = "No table of shared tokens is known (--vendor or TOKEN_TABLE): while the certificate spreads, callers whose"
+    return [f"{told} tokens end depend on logins."]
 
 
 def _tell(console: Console) -> Tell:

@@ -121,3 +121,13 @@ def test_who_interrupts_a_command_is_told_that_what_was_begun_stays(
         main()
 
     assert "Stopped; nothing is undone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("table", [True, False])
+def test_a_rollback_says_before_whether_callers_have_no_shared_token_to_live_on(stage: Stage, table: bool) -> None:
+    variables = {"TOKEN_TABLE": "salesforce-tokens"} if table else {}
+
+    told = CliRunner().invoke(app, ["rollback", "--secret", stage.arn], env=variables).output
+
+    assert "Nothing was done" in told
+    assert ("No table of shared tokens is known (--vendor or TOKEN_TABLE)" in told) is not table
