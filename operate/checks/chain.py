@@ -49,7 +49,8 @@ def examine(place: Workplace, request: Request, tell: Tell) -> Report:
     # After the org, whose refusals are why a rotation stops or is undone.
     walk.add("rotation", versions.judge_rotation(secret, held))
     walk.add("rolled_back", versions.judge_rolled_back(secret))
-    walk.add("schedule", schedule.judge_schedule(secret.schedule, secret.asked_as))
+    waits = versions.unfinished(secret) is not None
+    walk.add("schedule", schedule.judge_schedule(secret.schedule, secret.asked_as, waits=waits))
     _look_at_vendor(walk, place, request, secret, current)
     without_key = current is not None and not current.has_key
     return Report(request.secret_id, walk.checks, org.logins, without_key=without_key)

@@ -11,18 +11,10 @@ _LATE = 1.25
 _WINDOW = timedelta(days=1)
 
 
-def judge_schedule(schedule: Schedule, secret_id: str) -> Finding:
-    """Whether rotations come when they should."""
+def judge_schedule(schedule: Schedule, secret_id: str, *, waits: bool = False) -> Finding:
+    """Whether rotations come when they should; `waits` is whether one has begun and not ended."""
     if not schedule.enabled:
-        was_on = schedule.function_arn is not None
-        return failed(
-            "rotation is off",
-            cause="somebody cancelled it" if was_on else "no rotation function was ever attached to the secret",
-            remedy="turn it on again: aws secretsmanager rotate-secret --no-rotate-immediately, with the function and "
-            "the schedule of the stack"
-            if was_on
-            else "deploy the stack, whose RotationSchedule attaches the function (make deploy)",
-        )
+        return _judge_off(schedule, secret_id, waits=waits)
     function = (schedule.function_arn or "a function").rpartition(":")[2]
     what = f"{function} rotates it ({schedule.expression})"
     late = _lateness(schedule)
@@ -44,6 +36,22 @@ def judge_schedule(schedule: Schedule, secret_id: str) -> Finding:
         "none has succeeded yet" if schedule.since_rotated is None else f"last {in_words(schedule.since_rotated)} ago"
     )
     return ok(f"{what}; {last}" + _next(schedule))
+
+
+def _judge_off(schedule: Schedule, secret_id: str, *, waits: bool) -> Finding:
+    what = "rotation is off"
+    if schedule.function_arn is None:
+        return failed(
+            what,
+            cause="no rotation function was ever attached to the secret",
+            remedy="deploy the stack, whose RotationSchedule attaches the function (make deploy)",
+        )
+    if waits:
+        # AWS takes no other schedule before that one has ended.
+        remedy, command = "go on with the rotation that waits, which turns it on again", task("resume", secret_id)
+    else:
+        remedy, command = "start a rotation, which turns it on again", task("rotate", secret_id)
+    return failed(what, cause="somebody cancelled it", remedy=remedy, command=command)
 
 
 def _lateness(schedule: Schedule) -> str | None:

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from operate.checks.described import Described, LabelledVersion, in_words
 from operate.checks.finding import Finding, failed, ok, task, warning
 from salesforce_keypair.credential import Credential, Installation, certificate_in
-from salesforce_keypair.errors import HostNotAllowed, InvalidSecret
+from salesforce_keypair.errors import HostNotAllowed, InvalidSecret, KeyPairError
 from salesforce_keypair.notices import where_to_upload
 from salesforce_keypair.rotating_secret import RotatingSecret
 from salesforce_keypair.rotation_request import RotationRequest, Step
 from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, SecretsManager
+from salesforce_keypair.ways_out import give_up_command
 
 # As the alarm has it. Secrets Manager has long given up by then: nothing goes on by itself.
 STUCK_AFTER = timedelta(hours=2)
@@ -61,7 +62,7 @@ def judge_labels(secret: Described) -> Finding:
 
 def judge_rotation(secret: Described, versions: Sequence[Held]) -> Finding:
     """Whether a rotation is under way, has stopped halfway, or waits for a person."""
-    pending = _unfinished(secret)
+    pending = unfinished(secret)
     if pending is None:
         return ok("no rotation is under way")
     what = f"AWSPENDING is on another version ({pending.version_id[:8]}) than AWSCURRENT"
@@ -112,10 +113,16 @@ def read(
     try:
         credential = parse(value.text)
     except (InvalidSecret, HostNotAllowed) as error:
-        if CURRENT not in version.labels or secret.labelled(PREVIOUS) is None:
+        if CURRENT in version.labels and secret.labelled(PREVIOUS) is not None:
+            back = f"go back to AWSPREVIOUS ({task('rollback', secret.asked_as)})"
+            raise type(error)(error.what, remedy=f"{error.remedy}; or {back}") from error
+        if CURRENT in version.labels:
             raise
-        back = f"go back to AWSPREVIOUS ({task('rollback', secret.asked_as)})"
-        raise type(error)(error.what, remedy=f"{error.remedy}; or {back}") from error
+        # What a version holds never changes, so nobody can correct it there.
+        if PENDING in version.labels:
+            give_up = f"give this rotation up ({give_up_command(secret.asked_as)}), then start another"
+            raise type(error)(error.what, remedy=give_up) from error
+        return _left_behind(version, error, secret), None
     held = Held(version, credential)
     if credential.certificate is not None and held.has_key:
         fingerprint = credential.certificate.fingerprint[:16]
@@ -170,7 +177,7 @@ def judge_expiry(held: Held, now: float, secret: Described) -> Finding:
     if left > EXPIRES_SOON:
         return ok(f"the certificate is valid until {day}, for {in_words(left)}")
     expired = left <= timedelta()
-    under_way = _unfinished(secret) is not None
+    under_way = unfinished(secret) is not None
     return warning(
         f"the certificate {'expired' if expired else 'expires'} on {day}",
         cause=(
@@ -185,7 +192,8 @@ def judge_expiry(held: Held, now: float, secret: Described) -> Finding:
     )
 
 
-def _unfinished(secret: Described) -> LabelledVersion | None:
+def unfinished(secret: Described) -> LabelledVersion | None:
+    """The version of a rotation that has begun and not ended: pending, and not current."""
     pending = secret.labelled(PENDING)
     return None if pending is None or CURRENT in pending.labels else pending
 
@@ -202,9 +210,19 @@ def _waits_for_upload(credential: Credential, secret: Described) -> Finding:
     )
 
 
+def _left_behind(version: LabelledVersion, error: KeyPairError, secret: Described) -> Finding:
+    return warning(
+        f"the document of {version} can't be used",
+        cause=error.what,
+        remedy="start a rotation, unless one is under way: no token rests on that version, but no rollback leads to it",
+        error=error.code,
+        command=task("status" if unfinished(secret) else "rotate", secret.asked_as),
+    )
+
+
 def _had_key(store: SecretsManager, secret: Described) -> bool:
     """Whether a rotation has succeeded, and a version without a label holds a key that may be its."""
-    if secret.schedule.since_rotated is None or _unfinished(secret) is not None:
+    if secret.schedule.since_rotated is None or unfinished(secret) is not None:
         return False
     text_of = reader(store, secret.arn)
     return any(certificate_in(text_of(version_id) or "") is not None for version_id in secret.unlabelled)
@@ -222,7 +240,7 @@ def _overwritten(version: LabelledVersion, secret: Described) -> Finding:
 
 def _without_key(version: LabelledVersion, secret: Described) -> Finding:
     what = f"{version} is well-formed and holds no key yet"
-    if _unfinished(secret) is not None:
+    if unfinished(secret) is not None:
         return warning(
             what,
             cause="the first rotation, which makes it, hasn't ended",

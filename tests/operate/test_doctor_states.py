@@ -399,3 +399,32 @@ def test_a_key_that_the_second_app_doesnt_honour_any_more_asks_for_a_rotation_to
     assert finding.status is Status.FAILED
     assert "which puts a new certificate into the second app" in (finding.remedy or "")
     assert finding.command == f'make rotate SECRET="{stage.arn}"'
+
+
+def test_a_cancelled_rotation_is_turned_on_again_by_what_aws_takes_in_that_state(stage: Stage) -> None:
+    stage.world.secrets.cancel_rotate_secret(SecretId=stage.arn)
+    alone = doctor(stage)["schedule"].finding
+    stage.begin()
+    stage.world.secrets.cancel_rotate_secret(SecretId=stage.arn)
+    waiting = doctor(stage)["schedule"].finding
+
+    assert [alone.command, waiting.command] == [f'make {name} SECRET="{stage.arn}"' for name in ("rotate", "resume")]
+
+
+def test_a_version_that_was_left_behind_is_no_failure_and_nobody_is_told_to_correct_it(stage: Stage) -> None:
+    """What a version holds never changes."""
+    before = stage.labels()["AWSCURRENT"]
+    broken = stage.edit(keyAlgorithm="EC_P256")
+    stage.move_label("AWSCURRENT", onto=before, off=broken)
+    seen = doctor(stage)
+
+    assert seen.failures == []
+    assert seen["document.AWSPREVIOUS"].finding.command == f'make rotate SECRET="{stage.arn}"'
+
+
+def test_a_pending_document_that_cant_be_used_is_given_up(stage: Stage) -> None:
+    stage.put_pending(stage.begin(), stage.world.document(keyAlgorithm="EC_P256"))
+    seen = doctor(stage)
+
+    assert "document.AWSPENDING" in seen.failures
+    assert "ARGS=--give-up), then start another" in told(seen, "document.AWSPENDING")[1]
