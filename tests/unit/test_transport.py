@@ -251,6 +251,7 @@ def test_nothing_is_sent_when_no_time_is_left(billing: Billing, origin: Origin) 
 
 
 DRIP = tuple(each for _ in range(40) for each in (b"x", 0.02))
+LINES = tuple(each for _ in range(40) for each in (b"X: y\r\n", 0.02))
 
 
 @pytest.mark.parametrize(
@@ -260,8 +261,29 @@ DRIP = tuple(each for _ in range(40) for each in (b"x", 0.02))
         (head(100), *DRIP),
         (head(100), 0.15, b"x" * 50, 5.0),
         (0.15, head(100) + b"x", 5.0),
+        (0.15, head(100, "Connection: close") + b"x", 5.0),
+        (b"HTTP/1.1 200 ", *DRIP),
+        (b"HTTP/1.1 200 OK\r\n", *LINES),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n", 0.15, b"X: ", 5.0),
+        tuple(each for _ in range(40) for each in (b"HTTP/1.1 100 Continue\r\n\r\n", 0.02)),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;", *DRIP),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n", *LINES),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", *DRIP),
     ],
-    ids=["silence", "drip", "stall in the body", "stall after a late beginning"],
+    ids=[
+        "silence",
+        "drip",
+        "stall in the body",
+        "stall after a late beginning",
+        "stall on a connection that is closed afterwards",
+        "drip in the first line",
+        "drip of headers",
+        "stall in the headers",
+        "drip of interim answers",
+        "drip in a chunk's head",
+        "drip of trailers",
+        "drip without a length",
+    ],
 )
 def test_a_slow_answer_ends_at_the_deadline(sends: tuple[bytes | float, ...]) -> None:
     with server_that(*sends) as origin:
@@ -270,6 +292,16 @@ def test_a_slow_answer_ends_at_the_deadline(sends: tuple[bytes | float, ...]) ->
             Transport().send("GET", origin, PATH, deadline=real_deadline(0.19))
         took = time.monotonic() - start
     # Some time for a busy machine, and less than a second wait of 0.19 s would take.
+    assert took < 0.32
+
+
+def test_so_does_a_slow_answer_of_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server_that(b"HTTP/1.1 200 OK\r\n", *LINES) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        start = time.monotonic()
+        with pytest.raises(SalesforceUnavailable):
+            Transport().send("GET", Origin("https://acme.my.salesforce.com"), PATH, deadline=real_deadline(0.19))
+        took = time.monotonic() - start
     assert took < 0.32
 
 

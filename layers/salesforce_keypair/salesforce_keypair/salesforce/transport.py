@@ -1,14 +1,20 @@
 """HTTP as this project speaks it to Salesforce: allowed hosts, no redirects, bounded answers, bounded time."""
 
-from collections.abc import Iterator, Mapping
+import io
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from salesforce_keypair.errors import SalesforceUnavailable
 from salesforce_keypair.salesforce.hosts import Origin
@@ -96,8 +102,66 @@ class _Bearer(AuthBase):
         return request
 
 
+class _Incoming(io.RawIOBase):
+    """What a socket receives, until no time `remains`: its own time-out would begin anew with each byte."""
+
+    def __init__(self, sock: socket.socket, received: Any, remains: Callable[[], float]) -> None:
+        super().__init__()
+        self._sock = sock
+        self._received = received
+        self.remains = remains
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        remaining = self.remains()
+        if remaining <= 0:
+            raise TimeoutError
+        self._sock.settimeout(max(min(READ_SECONDS, remaining), _LEAST_SECONDS))
+        count: int = self._received.readinto1(buffer)
+        return count
+
+    def close(self) -> None:
+        self._received.close()
+        super().close()
+
+
+class _InTime:
+    """Mixed into a connection: the head of an answer, a proxy's too, comes within the time-out as a whole."""
+
+    timeout: float
+    incoming: _Incoming
+
+    def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> HTTPResponse:
+        response = HTTPResponse(sock, *args, **kwargs)
+        ends = time.monotonic() + self.timeout
+        self.incoming = _Incoming(sock, response.fp, lambda: ends - time.monotonic())
+        response.fp = io.BufferedReader(self.incoming)
+        return response
+
+
+class _Http(_InTime, HTTPConnection):  # type: ignore[misc]
+    pass
+
+
+class _Https(_InTime, HTTPSConnection):  # type: ignore[misc]
+    pass
+
+
+class _Adapter(HTTPAdapter):
+    """Makes such connections, also through a proxy."""
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _Https if pool.scheme == "https" else _Http
+        return pool
+
+
 def _session() -> requests.Session:
     session = requests.Session()
+    session.mount("https://", _Adapter())
+    session.mount("http://", _Adapter())
     # Salesforce's cookies would tie us to one of its servers and one login to the next.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session
@@ -131,23 +195,17 @@ def _bounded_body(response: requests.Response, deadline: Deadline) -> bytes:
     """The decoded body. Read as it arrives: whoever waits for a whole chunk can be held up byte by byte."""
     body = bytearray()
     _check_in_time(deadline)
-    _wait_no_longer(response, deadline)
+    connection: Any = response.raw.connection
+    if connection is not None:
+        connection.incoming.remains = deadline.remaining
     while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
             raise SalesforceUnavailable(f"an answer exceeds {MAX_ANSWER_BYTES} bytes", remedy=_TRY_AGAIN)
         _check_in_time(deadline)
-        _wait_no_longer(response, deadline)
     return bytes(body)
 
 
 def _check_in_time(deadline: Deadline) -> None:
     if deadline.remaining() <= 0:
         raise SalesforceUnavailable("an answer took longer than the time left", remedy=_TRY_AGAIN)
-
-
-def _wait_no_longer(response: requests.Response, deadline: Deadline) -> None:
-    """Shorten the time-out of the next read to the time left: it was set when there was more."""
-    connection = getattr(response.raw, "connection", None)
-    if connection is not None and connection.sock is not None:
-        connection.sock.settimeout(max(min(READ_SECONDS, deadline.remaining()), _LEAST_SECONDS))
