@@ -47,6 +47,7 @@ def test_every_parameter_has_a_default_that_it_allows(template: dict[str, Any]) 
     ("name", "value"),
     [
         ("SecretName", "prod/salesforce+billing@eu"),
+        ("SecretName", "x" * 256),
         ("SecretKmsKeyArn", KEY),
         ("SecretKmsKeyArn", KEY.replace("key/", "key/mrk-").replace("arn:aws:", "arn:aws-us-gov:")),
         ("RotationScheduleExpression", "rate(4 hours)"),
@@ -71,7 +72,7 @@ def test_a_right_answer_is_taken(template: dict[str, Any], name: str, value: str
     [
         ("SecretName", ""),
         ("SecretName", "two words"),
-        ("SecretName", "x" * 513),
+        ("SecretName", "x" * 257),
         ("SecretKmsKeyArn", "alias/mine"),
         ("SecretKmsKeyArn", KEY.replace("key/", "alias/")),
         ("SecretKmsKeyArn", KEY.replace("key/1", "key/*")),
