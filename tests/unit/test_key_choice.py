@@ -194,6 +194,24 @@ def test_the_labels_are_read_afresh_after_a_refusal(chooser: Chooser) -> None:
     assert chooser.secrets.calls.count("state") == 1
 
 
+@pytest.mark.parametrize("method", ["state", "read"])
+def test_where_the_other_versions_cannot_be_looked_up_the_refusal_is_told(
+    chooser: Chooser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    """It is what nobody asks again for at once; told of AWS instead, each request would be a refused login."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise SecretUnavailable("DescribeSecret was throttled", remedy="try again")
+
+    chooser.put_all()
+    monkeypatch.setattr(chooser.secrets, method, fail)
+    with pytest.raises(LoginRefused, match="invalid assertion"):
+        chooser.log_in(patient=True)
+
+    assert chooser.login.asked == ["first"]
+    assert "throttled" in str(caplog.records[0].__dict__["reason"])
+
+
 def test_one_version_under_several_labels_is_tried_once(chooser: Chooser) -> None:
     chooser.put("current", "first", "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
     with pytest.raises(LoginRefused):

@@ -66,7 +66,7 @@ class KeyChoice:
         tried = {key.version_id}
         pause = _PAUSE_SECONDS
         while True:
-            for other in self._candidates(secret_id, key, tried):
+            for other in _reachable(self._candidates(secret_id, key, tried)):
                 try:
                     session = self._try(other, deadline)
                 except LoginRefused:
@@ -165,3 +165,11 @@ def _key(value: Value, credential: Credential) -> VersionedKey | None:
     if credential.private_key is None:
         return None
     return VersionedKey(value.arn, value.version_id, credential, credential.private_key)
+
+
+def _reachable(keys: Iterator[VersionedKey]) -> Iterator[VersionedKey]:
+    """Those keys, as far as AWS gives them: a caller is then told of the refusal, which holds for a while."""
+    try:
+        yield from keys
+    except SecretUnavailable as error:
+        logger.warning("the other versions can't be looked up", extra={"reason": str(error)})
