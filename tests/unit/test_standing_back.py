@@ -70,6 +70,23 @@ def test_nobody_asks_again_before_the_time_that_callers_are_told(
     assert held(standing_back) is None
 
 
+@pytest.mark.parametrize("error", [config(), throttled()])
+def test_after_the_clock_was_set_back_no_refusal_holds_for_longer_than_any_does(
+    standing_back: StandingBack, clock: FakeClock, error: KeyPairError
+) -> None:
+    standing_back.after(A, error)
+    clock.advance(-3600)
+
+    assert held(standing_back) is None
+
+
+def test_a_refusal_holds_where_the_clock_was_corrected_a_little(standing_back: StandingBack, clock: FakeClock) -> None:
+    standing_back.after(A, throttled())
+    clock.advance(-CLOCKS_DIFFER_SECONDS)
+
+    assert held(standing_back)
+
+
 def test_each_secret_stands_back_for_itself(standing_back: StandingBack) -> None:
     standing_back.after(A, config())
 

@@ -65,9 +65,11 @@ class StandingBack:
     def holding(self, secret_id: str) -> Refusal | None:
         """The last refusal, while it holds."""
         refused = self._refused.get(secret_id)
-        if refused is None or refused.last is None or self._clock.time() >= refused.last.until:
+        if refused is None or refused.last is None:
             return None
-        return refused.last
+        # Not for longer than any does, should the clock be set back.
+        left = refused.last.until - self._clock.time()
+        return refused.last if 0 < left <= THROTTLED_SECONDS + CLOCKS_DIFFER_SECONDS else None
 
     def heed(self, secret_id: str, refusal: Refusal) -> None:
         """Take over a refusal that another environment met, unless what is known here holds for longer."""
