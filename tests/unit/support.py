@@ -217,8 +217,10 @@ class MemoryLogin:
         if name not in server:
             raise self.refusal
         self.accepted += 1
+        number = 1 if self.same_token else self.accepted
         return Session(
-            access_token=f"{ORG_ID[:15]}!{1 if self.same_token else self.accepted}",
+            # What says itself when it ends is a JWT.
+            access_token=f"{ORG_ID[:15]}!{number}" if self.lifetime is None else f"header.{number}.signature",
             token_type="Bearer",
             instance=Origin("https://acme.my.salesforce.com"),
             org_id=ORG_ID,

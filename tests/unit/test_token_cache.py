@@ -46,6 +46,31 @@ def test_for_half_a_minute_no_login_would_gain_on_it(age: float, min_ttl: float,
 
 
 @pytest.mark.parametrize(
+    ("lifetime", "age", "good"),
+    [
+        (20, 9.9, True),
+        (20, 10, False),
+        (60, 29.9, True),
+        (60, 30, False),
+        (224.9, 29.9, True),
+        (225, 0, True),
+        (225, 0.1, False),
+        (20, -60.1, False),
+    ],
+)
+def test_on_a_jwt_that_was_never_fresh_for_half_its_life_at_most(lifetime: float, age: float, *, good: bool) -> None:
+    token = replace(TOKEN, value="header.claims.signature", expires_at=TOKEN.issued_at + lifetime, min_ttl=60)
+    assert token.is_as_good_as_new(token.issued_at + age, min_ttl=60) is good
+    assert not token.is_as_good_as_new(token.issued_at + age, min_ttl=60.1)
+
+
+def test_an_opaque_token_whose_life_was_set_shorter_than_that_is_renewed_each_time() -> None:
+    """No session of Salesforce ends so soon: whoever says so wants it."""
+    token = replace(TOKEN, expires_at=TOKEN.issued_at + 200, min_ttl=60)
+    assert not token.is_as_good_as_new(token.issued_at, min_ttl=60)
+
+
+@pytest.mark.parametrize(
     ("issued_at", "times"),
     [(1500.0, (1000.0, 1900.0)), (1899.9, (1000.0, 1900.0)), (1900.0, (1900.0, 2800.0))],
 )

@@ -514,6 +514,19 @@ def test_tokens_that_live_shorter_than_is_asked_for_do_not_cost_a_login_each_tim
     assert len(vendor.login.asked) <= 2
 
 
+@pytest.mark.parametrize(("lifetime", "logins"), [(60, 10), (200, 10), (20, 30)])
+def test_tokens_that_are_due_for_renewal_from_the_first_moment_do_not_cost_a_login_each_time(
+    vendor: Vendor, clock: FakeClock, lifetime: float, logins: int
+) -> None:
+    """As JWT-format tokens where the app's policy lets them live for a minute."""
+    vendor.login.lifetime = lifetime
+    for _ in range(300):
+        token = vendor.vend().token
+        assert token.expires_at - clock.time() > 0
+        clock.advance(1)
+    assert len(vendor.login.asked) == logins
+
+
 def test_a_login_that_gained_nothing_does_not_hold_up_a_forced_refresh(vendor: Vendor, clock: FakeClock) -> None:
     vendor.login.same_token = True
     vendor.vend()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
-from salesforce_keypair.salesforce.login import Session
+from salesforce_keypair.salesforce.login import Session, is_jwt
 from salesforce_keypair.timing import CLOCKS_DIFFER_SECONDS
 
 # google-auth's figure: a token is renewed this long before its end, so that a caller can hold it for its own work.
@@ -79,11 +79,14 @@ class Token:
 
     def is_as_good_as_new(self, now: float, *, min_ttl: float) -> bool:
         """Whether it was got a moment ago for as demanding a request, so that another login gains nothing."""
-        return (
-            min_ttl <= self.min_ttl
-            and now < self.issued_at + NO_GAIN_SECONDS
-            and self.state(now, min_ttl=0) is TokenState.FRESH
-        )
+        if min_ttl > self.min_ttl:
+            return False
+        state, life = self.state(now, min_ttl=0), self.expires_at - self.issued_at
+        if is_jwt(self.value) and life < REFRESH_EARLY_SECONDS:
+            # Salesforce lets these live for a minute where an app's policy says so: never fresh, and each request for
+            # one would cost a login.
+            return now < self.issued_at + min(NO_GAIN_SECONDS, life / 2) and state is not TokenState.DEAD
+        return now < self.issued_at + NO_GAIN_SECONDS and state is TokenState.FRESH
 
     def first_seen(self, known: "Token") -> "Token":
         """This token with the times of `known`, which is the same one got by an earlier login.

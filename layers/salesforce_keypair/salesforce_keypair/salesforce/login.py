@@ -57,7 +57,12 @@ class Session:
     @property
     def is_jwt(self) -> bool:
         """Whether the token is a JWT, which SOAP refuses below API 68.0."""
-        return self.access_token.count(".") == 2 and "!" not in self.access_token
+        return is_jwt(self.access_token)
+
+
+def is_jwt(access_token: str) -> bool:
+    """Whether a token is a JWT, which says itself when it ends; opaque ones have a `!` in them."""
+    return access_token.count(".") == 2 and "!" not in access_token
 
 
 class SalesforceLogin:
