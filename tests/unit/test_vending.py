@@ -21,6 +21,7 @@ from salesforce_keypair.http_request import asked_of
 from salesforce_keypair.key_choice import KeyChoice
 from salesforce_keypair.logins import Logins
 from salesforce_keypair.standing_back import StandingBack
+from salesforce_keypair.timing import ATTEMPTS
 from salesforce_keypair.token_cache import MemoryCache, Token
 from salesforce_keypair.vend_request import VendRequest
 from salesforce_keypair.vending import TokenVendor, reply
@@ -299,6 +300,41 @@ def test_a_renewal_that_was_long_in_vain_is_not_tried_again_at_once(vendor: Vend
     clock.advance(1)
     vendor.vend()
     assert len(vendor.login.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("request_", "tries"),
+    [({}, 1), ({"min_ttl_seconds": 200}, 1), ({"min_ttl_seconds": 201}, ATTEMPTS), ({"force_refresh": True}, ATTEMPTS)],
+)
+def test_an_org_that_answers_503_does_not_hold_up_who_has_a_token_that_will_do(
+    vendor: Vendor, clock: FakeClock, request_: dict[str, Any], tries: int
+) -> None:
+    """Whoever needs it for longer than it lives, or saw it refused, waits for some more tries."""
+    first = vendor.vend()
+    vendor.login.error = SalesforceUnavailable("HTTP 503", remedy="try again")
+    clock.advance(700)
+
+    if request_.get("force_refresh"):
+        assert type(vendor.error(**request_)) is SalesforceUnavailable
+    else:
+        assert vendor.vend(**request_) == Fetched(first.token, Source.STALE)
+
+    assert len(vendor.login.asked) == 1 + tries
+
+
+def test_a_burst_at_an_org_that_answers_503_is_served_at_once_and_the_first_that_can_be_renewed_is(
+    vendor: Vendor, clock: FakeClock
+) -> None:
+    vendor.vend()
+    vendor.login.error = SalesforceUnavailable("HTTP 503", remedy="try again")
+    clock.advance(700)
+    began = clock.time()
+    for _ in range(20):
+        vendor.vend()
+
+    assert clock.time() == began
+    vendor.login.error = None
+    assert vendor.vend().source is Source.FRESH
 
 
 def test_a_renewal_that_fails_quickly_is_tried_at_the_next_request(vendor: Vendor, clock: FakeClock) -> None:

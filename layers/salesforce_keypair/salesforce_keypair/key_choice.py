@@ -10,7 +10,7 @@ from salesforce_keypair.salesforce.login import Session
 from salesforce_keypair.seams import Login
 from salesforce_keypair.secret_history import SecretState
 from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, Value
-from salesforce_keypair.timing import Clock, Deadline, retrying
+from salesforce_keypair.timing import ATTEMPTS, Clock, Deadline, retrying
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +48,10 @@ class KeyChoice:
         self._parsed: dict[tuple[str, str], Credential] = {}
         self._last_worked: dict[str, str] = {}
 
-    def log_in(self, secret_id: str, *, deadline: Deadline, patient: bool) -> tuple[VersionedKey, Session]:
-        """A session, and the key that gave it.
+    def log_in(
+        self, secret_id: str, *, deadline: Deadline, patient: bool, attempts: int = ATTEMPTS
+    ) -> tuple[VersionedKey, Session]:
+        """A session, and the key that gave it; each key is tried so many times where Salesforce doesn't answer.
 
         AWSCURRENT is read afresh each time. A refusal that a spreading change may explain leads to the other labelled
         versions; with `patient` the round is made again for some seconds, for servers that know different keys may
@@ -57,7 +59,7 @@ class KeyChoice:
         """
         key = self.current(secret_id)
         try:
-            return key, self._try(key, deadline)
+            return key, self._try(key, deadline, attempts)
         except LoginRefused as error:
             if not error.retryable:
                 raise
@@ -68,7 +70,7 @@ class KeyChoice:
         while True:
             for other in _reachable(self._candidates(secret_id, key, tried)):
                 try:
-                    session = self._try(other, deadline)
+                    session = self._try(other, deadline, attempts)
                 except LoginRefused:
                     continue
                 if other.version_id != key.version_id:
@@ -117,8 +119,13 @@ class KeyChoice:
             return None
         return key if key is not None and key.credential.same_user(current.credential) else None
 
-    def _try(self, key: VersionedKey, deadline: Deadline) -> Session:
-        return retrying(lambda: self._login(key.credential, deadline=deadline), clock=self._clock, deadline=deadline)
+    def _try(self, key: VersionedKey, deadline: Deadline, attempts: int) -> Session:
+        return retrying(
+            lambda: self._login(key.credential, deadline=deadline),
+            clock=self._clock,
+            deadline=deadline,
+            attempts=attempts,
+        )
 
     def _candidates(self, secret_id: str, current: VersionedKey, tried: set[str]) -> Iterator[VersionedKey]:
         """The keys of the labelled versions but those tried: labels read afresh, the last one that worked first.

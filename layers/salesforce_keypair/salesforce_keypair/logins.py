@@ -7,8 +7,8 @@ from salesforce_keypair.credential import VersionedKey
 from salesforce_keypair.errors import KeyPairError
 from salesforce_keypair.key_choice import KeyChoice
 from salesforce_keypair.standing_back import Refusal, StandingBack
-from salesforce_keypair.timing import Clock, Deadline
-from salesforce_keypair.token_cache import Token
+from salesforce_keypair.timing import ATTEMPTS, Clock, Deadline
+from salesforce_keypair.token_cache import Token, TokenState
 from salesforce_keypair.vend_request import VendRequest
 
 
@@ -41,9 +41,14 @@ class Logins:
         secret_id = request.secret_id
         self._standing_back.check(secret_id)
         issued_at = self._clock.time()
+        known = tuple(known)
         try:
             key, session = self._keys.log_in(
-                secret_id, deadline=deadline, patient=self._standing_back.may_be_patient(secret_id)
+                secret_id,
+                deadline=deadline,
+                patient=self._standing_back.may_be_patient(secret_id),
+                # With a token in hand that will do, callers mustn't wait for an org that doesn't answer.
+                attempts=1 if any(_does_meanwhile(each, request, issued_at) for each in known) else ATTEMPTS,
             )
         except KeyPairError as error:
             told = self._standing_back.after(secret_id, error)
@@ -63,3 +68,9 @@ class Logins:
             if each.value == token.value:
                 token = token.first_seen(each)
         return key, token
+
+
+def _does_meanwhile(token: Token, request: VendRequest, now: float) -> bool:
+    """Whether a token answers a request where no new one comes, for as long as was asked for."""
+    lives = token.state(now, min_ttl=0) is not TokenState.DEAD
+    return lives and not request.force_refresh and token.expires_at - now >= request.min_ttl

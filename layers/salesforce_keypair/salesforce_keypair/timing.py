@@ -72,14 +72,14 @@ class Deadline:
         return Deadline(self.clock, self.at - seconds)
 
 
-def retrying(call: Callable[[], T], *, clock: Clock, deadline: Deadline) -> T:
-    """What `call` returns, tried again a few times while Salesforce is unavailable and there is time.
+def retrying(call: Callable[[], T], *, clock: Clock, deadline: Deadline, attempts: int = ATTEMPTS) -> T:
+    """What `call` returns, tried so many times at most while Salesforce is unavailable and there is time.
 
     A library's retry would send the same request again; here each try must sign an assertion of its own, and the
     pauses must go by the clock and the deadline of the rules.
     """
     pause = FIRST_PAUSE_SECONDS
-    for _ in range(ATTEMPTS - 1):
+    for _ in range(attempts - 1):
         try:
             return call()
         except SalesforceUnavailable as error:
