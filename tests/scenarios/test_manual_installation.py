@@ -387,18 +387,17 @@ def test_nobody_is_asked_to_upload_for_a_rotation_that_was_given_up_while_set_se
     assert "UPLOADREQUESTED" not in stage.labels()
 
 
-def test_a_rotation_that_was_given_up_is_told_as_that_whatever_else_was_changed_meanwhile(stage: Stage) -> None:
-    request = stage.begin()
-    stage.deliver(request, CREATE)
+def test_no_bridge_is_left_for_a_rotation_that_was_given_up_while_set_secret_waited() -> None:
+    with Stage(notices=True, shared_tokens=True) as stage:
+        stage.install_key(installation="manual")
+        request = stage.begin()
+        stage.deliver(request, CREATE)
+        stage.clock.at(3, lambda: stage.move_label("AWSPENDING", off=request.version_id))
 
-    def give_up() -> None:
-        stage.move_label("AWSPENDING", off=request.version_id)
-        stage.edit(certificateValidityDays=30)
+        with pytest.raises(NotPending, match="its labels were moved meanwhile"):
+            stage.deliver(request, SET)
 
-    stage.clock.at(3, give_up)
-
-    with pytest.raises(NotPending, match="its labels were moved meanwhile"):
-        stage.deliver(request, SET)
+        assert stage.world.table_rows() == []
 
 
 def test_nobody_is_asked_to_upload_for_a_rotation_that_was_given_up_while_the_bridge_was_left() -> None:
