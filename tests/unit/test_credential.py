@@ -319,6 +319,12 @@ def test_an_authority_certifies_the_new_key_where_there_is_one(clock: FakeClock)
     assert json.loads(successor.text)["certificate"] == certificate.pem
 
 
+def test_the_certificate_that_a_key_needs_is_there_or_asked_for() -> None:
+    assert parse(text_of(key_pair())).required_certificate().pem == key_pair().pem
+    with pytest.raises(InvalidSecret, match="certificate is missing: rotate the secret"):
+        parse(text_of()).required_certificate()
+
+
 def test_a_successor_is_no_longer_for_letters_beyond_ascii(clock: FakeClock) -> None:
     notes = "ü" * 25_000 + "\ud800"
     text = json.dumps(document(notes=notes), ensure_ascii=False).replace("\ud800", "\\ud800")

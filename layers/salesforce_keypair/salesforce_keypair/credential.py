@@ -158,6 +158,12 @@ class Credential:
             }
         return document
 
+    def required_certificate(self) -> Certificate:
+        """The certificate of the key. Raises InvalidSecret where the document holds neither."""
+        if self.certificate is None:
+            raise InvalidSecret("certificate is missing", remedy="rotate the secret, which makes key and certificate")
+        return self.certificate
+
     def check_installable(self) -> None:
         """Whether a rotation can put a certificate into the app of this document. Raises InvalidSecret."""
         if self.app_name is None:

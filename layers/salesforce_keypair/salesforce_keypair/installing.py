@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from salesforce_keypair.bridge import Bridge
 from salesforce_keypair.credential import Credential
-from salesforce_keypair.errors import ForeignCertificate, InvalidSecret, LoginRefused, NotSettled
-from salesforce_keypair.keypair import Certificate
+from salesforce_keypair.errors import ForeignCertificate, LoginRefused, NotSettled
 from salesforce_keypair.putting_back import PUT_BACK_SECONDS, PuttingBack
 from salesforce_keypair.rotating_secret import RotatingSecret
 from salesforce_keypair.rotation_request import RotationRequest
@@ -36,7 +35,7 @@ class OverMetadata:
         self, request: RotationRequest, secret: RotatingSecret, pending: Credential, deadline: Deadline
     ) -> None:
         """Put the pending certificate into the app, unless it is there or somebody else's is."""
-        certificate = certificate_of(pending)
+        certificate = pending.required_certificate()
         current = secret.current()
         app = self._open_app(pending, _own_keys(current, pending), deadline)
         installed = self._first_look(app, pending, current, deadline)
@@ -139,10 +138,3 @@ def _refuse_foreign(secret: RotatingSecret, current: Credential, installed: Inst
             "replaceForeignCertificate to true in the secret for one rotation"
         ),
     )
-
-
-def certificate_of(credential: Credential) -> Certificate:
-    """The certificate beside a private key; parsing has seen to it that there is one. Raises InvalidSecret."""
-    if credential.certificate is None:
-        raise InvalidSecret("certificate is missing beside privateKey", remedy="rotate the secret again")
-    return credential.certificate

@@ -12,7 +12,6 @@ from enum import StrEnum
 from salesforce_keypair.bridge import Bridge
 from salesforce_keypair.credential import Credential
 from salesforce_keypair.errors import KeyPairError, LoginRefused, NotSettled
-from salesforce_keypair.installing import certificate_of
 from salesforce_keypair.notices import upload_notice, where_to_upload
 from salesforce_keypair.rotating_secret import RotatingSecret
 from salesforce_keypair.rotation_request import RotationRequest
@@ -49,7 +48,7 @@ class _Wait:
 
     @property
     def fingerprint(self) -> str:
-        return certificate_of(self.pending).fingerprint[:16]
+        return self.pending.required_certificate().fingerprint[:16]
 
     @property
     def resume(self) -> str:
@@ -127,7 +126,7 @@ class ByHand:
         """
         if UPLOAD_REQUESTED in secret.labels:
             return
-        if self._notify(upload_notice(pending, certificate_of(pending), secret_id=request.secret_id)):
+        if self._notify(upload_notice(pending, pending.required_certificate(), secret_id=request.secret_id)):
             before = secret.state.version_with(UPLOAD_REQUESTED)
             self._store.move_label(request.secret_id, UPLOAD_REQUESTED, onto=request.version_id, off=before)
             secret.look_again()

@@ -214,9 +214,7 @@ class KeyMonitor:
         self._check_app(secret, standby, ours, report, deadline)
 
     def _days_left(self, credential: Credential, which: str, report: Report) -> float:
-        if credential.certificate is None:
-            raise InvalidSecret("certificate is missing beside privateKey", remedy="rotate the secret again")
-        end = credential.certificate.not_after
+        end = credential.required_certificate().not_after
         days = -self._seconds_since(end) / _DAY
         if days < EXPIRES_SOON_DAYS:
             when = f"expires in {days:.1f} days" if days >= 0 else f"expired {-days:.1f} days ago"

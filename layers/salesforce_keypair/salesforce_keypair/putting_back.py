@@ -59,8 +59,7 @@ class PuttingBack:
 
     def _caught_up(self, app: AppCertificate, pending: Credential) -> KeyPairError:
         """Another delivery promoted the version while its certificate was taken out: it goes in again."""
-        if pending.certificate is not None:
-            app.replace(pending.certificate)
+        app.replace(pending.required_certificate())
         return NotPending(
             "another delivery made this version current while its certificate was put back, so it was installed again",
             remedy="see that nobody invokes the rotation function by hand while a rotation is under way",
