@@ -29,18 +29,21 @@ SWAPPED = {
 
 @dataclass
 class App:
-    """An app that shows a certificate; `between` happens after the first look at it."""
+    """An app that shows a certificate; `between` happens after each look at it, `first_error` at the next alone."""
 
     held: Pair | None
     error: Exception | None = None
+    first_error: Exception | None = None
+    is_legible: bool = True
     between: Callable[[], object] = lambda: None
 
     def installed(self) -> Installed:
-        if self.error is not None:
-            raise self.error
+        if (error := self.first_error or self.error) is not None:
+            self.first_error = None
+            raise error
         seen = self.held
         self.between()
-        return Installed(seen is not None, None if seen is None else Certificate.parse(seen.pem))
+        return Installed(seen is not None, Certificate.parse(seen.pem) if seen and self.is_legible else None)
 
     def replace(self, certificate: Certificate, *, just_before: Callable[[], object] | None = None) -> None:
         raise AssertionError("a monitor changes nothing")
@@ -56,6 +59,7 @@ class Scene:
     apps: dict[str, App] = field(default_factory=dict)
     vend: AskVendor | None = lambda _, *, anew: Vend(Ending.TOKEN)
     error: Exception | None = None
+    unread: Exception | None = None
     keys: list[Sequence[Credential]] = field(default_factory=list)
     _texts: dict[str, str] = field(default_factory=dict)
     _labels: dict[str, str] = field(default_factory=dict)
@@ -78,6 +82,9 @@ class Scene:
         return History(SecretState(self.rotation_enabled, labels), dict(self._created), self._changed, self.rules)
 
     def read(self, secret_id: str, *, version_id: str) -> Value | None:
+        assert version_id in self._texts or version_id in self._labels.values()
+        if self.unread is not None:
+            raise self.unread
         text = self._texts.get(version_id)
         return None if text is None else Value(arn_of(secret_id), version_id, text)
 

@@ -217,7 +217,7 @@ class KeyMonitor:
         end = credential.required_certificate().not_after
         days = -self._seconds_since(end) / _DAY
         if days < EXPIRES_SOON_DAYS:
-            when = f"expires in {days:.1f} days" if days >= 0 else f"expired {-days:.1f} days ago"
+            when = f"expires in {abs(days):.1f} days" if days >= 0 else f"expired {abs(days):.1f} days ago"
             report.find(
                 f"{which} in the app {credential.app_name} {when} ({end.date().isoformat()})",
                 f"make rotate SECRET={report.secret_id}",
