@@ -35,6 +35,12 @@ _ROTATION = (
     "tests/scenarios/test_private_ca.py",
     "tests/scenarios/test_bridge_missing.py::test_where_the_app_in_use_is_not_touched_none_is_left",
 )
+_MONITORING = (
+    "tests/unit/test_monitoring.py",
+    "tests/unit/test_monitoring_given_up.py",
+    "tests/unit/test_monitoring_time.py",
+    "tests/unit/test_monitoring_words.py",
+)
 MODULES = (
     Module("token_cache.py", ("tests/unit/test_token_cache.py", "tests/unit/test_vending.py")),
     Module("salesforce/refusals.py", ("tests/unit/test_refusals.py", "tests/unit/test_login_refusals.py")),
@@ -94,5 +100,7 @@ MODULES = (
         ),
     ),
     Module("rotating_secret.py", ("tests/unit/test_rotating_secret.py", *_ROTATION)),
+    Module("monitoring.py", _MONITORING),
+    Module("watched_secret.py", _MONITORING),
     Module("bridge.py", ("tests/scenarios/test_bridge.py", "tests/scenarios/test_bridge_missing.py")),
 )

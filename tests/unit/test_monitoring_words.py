@@ -1,6 +1,7 @@
 """What the monitor tells a person to run, which check it says wasn't made, and what it does with the time it has."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -8,9 +9,10 @@ from salesforce_keypair.errors import SalesforceUnavailable, SecretUnavailable
 from salesforce_keypair.secret_history import RotationRules
 from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK
 from salesforce_keypair.vend_check import Ending, Vend
+from salesforce_keypair.watched_secret import LOOKS_BACK
 from tests.integration.org_client import key_pair
 from tests.unit.support import FakeClock, text_of
-from tests.unit.watched import DAY, HOUR, SETTLING, STANDBY, SWAPPED, App, Scene, said
+from tests.unit.watched import DAY, HOUR, MONTHLY, SETTLING, STANDBY, SWAPPED, App, Scene, said
 
 ONE, TWO, THREE = "version-one", "version-two", "version-three"
 DOCTOR = "make doctor SECRET=key-pair"
@@ -68,11 +70,19 @@ def overwritten(scene: Scene) -> None:
     scene.put(ONE, None, PREVIOUS)
 
 
+def overwritten_twice(scene: Scene) -> None:
+    scene.rules = replace(MONTHLY, last=scene.history("key-pair").changed)
+    overwritten(scene)
+    scene.put(THREE, text_of(note="again"), CURRENT)
+    scene.put(TWO, None, PREVIOUS)
+
+
 @pytest.mark.parametrize(
     ("change", "remedy"),
     [
         (rotation_off, "turn it on again (RotateSecret, or deploy the stack anew)"),
         (no_interval, "set a rate(...) or cron(...) schedule"),
+        (overwritten_twice, "make rotate SECRET=key-pair makes a new key"),
         (overwritten, "go back to that version (make rollback SECRET=key-pair), and change single members of its docu"),
     ],
 )
@@ -168,6 +178,38 @@ def test_a_rotation_is_as_old_as_its_version_whatever_was_changed_since(scene: S
     assert asked == [True], "it is stuck, and may hide a key that is dead"
 
 
+EDITED = text_of(key_pair("first"), username="somebody.else@example.com")
+
+
+@pytest.mark.parametrize("other", [None, PENDING], ids=["a label is moved later", "a rotation begins with it"])
+def test_a_document_that_was_just_edited_is_tried_by_a_login(scene: Scene, other: str | None) -> None:
+    scene.clock.advance(HOUR)
+    scene.put(TWO, EDITED, CURRENT)
+    if other is None:
+        scene.clock.advance(60)
+        scene.put(ONE, None, "mine")
+    else:
+        scene.put(THREE, text_of(key_pair("second")), other)
+    asked: list[bool] = []
+    scene.vend = lambda _, *, anew: asked.append(anew) or Vend(Ending.TOKEN)  # type: ignore[func-returns-value]
+    scene.examine()
+
+    assert asked == [True]
+
+
+def test_a_rotation_that_was_rolled_back_from_makes_the_key_before_it_no_younger(scene: Scene) -> None:
+    scene.clock.advance(DAY)
+    scene.put(TWO, text_of(key_pair("second")), CURRENT)
+    scene.rules = replace(MONTHLY, last=scene.history("key-pair").changed)
+    scene.clock.advance(DAY)
+    scene.put(ONE, None, CURRENT)
+    scene.put(TWO, None, ROLLED_BACK)
+    scene.clock.advance(DAY)
+    scene.put(THREE, text_of(key_pair("first"), note="edited"), CURRENT)
+
+    assert scene.examine().measures["KeyAgeDays"] == pytest.approx(3)
+
+
 @pytest.mark.parametrize(("later", "undone"), [(0, 0), (1, 1)])
 def test_only_what_was_undone_after_the_last_success_counts(scene: Scene, later: float, undone: float) -> None:
     scene.clock.advance(later)
@@ -258,3 +300,39 @@ def test_with_an_admin_no_other_key_looks_into_the_app(scene: Scene) -> None:
 
     (keys,) = scene.keys
     assert [key.certificate.fingerprint for key in keys if key.certificate] == [key_pair("first").fingerprint]
+
+
+def test_without_an_admin_the_own_user_looks_into_the_standby_too(two_apps: Scene) -> None:
+    own = {"adminSecretArn": None}
+    two_apps.put(ONE, text_of(key_pair("first"), standby=STANDBY, **own), PREVIOUS)
+    two_apps.put(TWO, text_of(key_pair("second"), **SWAPPED, **own), CURRENT)
+
+    assert two_apps.examine().checks_failed == 0
+    assert len(two_apps.keys) == 2
+
+
+# What is read
+
+
+def test_each_version_is_read_once_and_no_more_of_them_than_are_worth_it(scene: Scene) -> None:
+    for number in range(40):
+        scene.clock.advance(60)
+        scene.put(f"old-{number}", text_of(key_pair("third"), note=number))
+    scene.clock.advance(60)
+    scene.put(TWO, text_of(key_pair("first"), standby=STANDBY), CURRENT)
+    scene.rules = replace(MONTHLY, last=scene.history("key-pair").changed)
+    scene.examine()
+
+    assert len(scene.reads) == len(set(scene.reads)) == 1 + LOOKS_BACK
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["deleted", "broken"])
+def test_a_version_that_can_not_be_used_hides_none_behind_it(two_apps: Scene, *, lost: bool) -> None:
+    two_apps.clock.advance(HOUR)
+    two_apps.put(THREE, "{")
+    if lost:
+        two_apps.delete(THREE)
+    report = two_apps.examine()
+
+    assert report.checks_failed == 0
+    assert "StandbyCertificateDaysLeft" in report.measures

@@ -61,6 +61,7 @@ class Scene:
     error: Exception | None = None
     unread: Exception | None = None
     keys: list[Sequence[Credential]] = field(default_factory=list)
+    reads: list[str] = field(default_factory=list)
     _texts: dict[str, str] = field(default_factory=dict)
     _labels: dict[str, str] = field(default_factory=dict)
     _created: dict[str, datetime] = field(default_factory=dict)
@@ -73,6 +74,10 @@ class Scene:
             self._created[version_id] = self._changed
         self._labels |= dict.fromkeys(labels, version_id)
 
+    def delete(self, version_id: str) -> None:
+        """As Secrets Manager does with old versions: here just after it had listed them."""
+        del self._texts[version_id]
+
     def history(self, secret_id: str) -> History:
         if self.error is not None:
             raise self.error
@@ -82,7 +87,9 @@ class Scene:
         return History(SecretState(self.rotation_enabled, labels), dict(self._created), self._changed, self.rules)
 
     def read(self, secret_id: str, *, version_id: str) -> Value | None:
-        assert version_id in self._texts or version_id in self._labels.values()
+        assert secret_id
+        assert version_id in self._created or version_id in self._labels.values()
+        self.reads.append(version_id)
         if self.unread is not None:
             raise self.unread
         text = self._texts.get(version_id)
