@@ -336,3 +336,12 @@ def test_a_version_that_can_not_be_used_hides_none_behind_it(two_apps: Scene, *,
 
     assert report.checks_failed == 0
     assert "StandbyCertificateDaysLeft" in report.measures
+
+
+def test_an_old_version_that_is_deleted_meanwhile_makes_no_difference(scene: Scene) -> None:
+    scene.clock.advance(HOUR)
+    scene.put(TWO, text_of(key_pair("second")), CURRENT)
+    scene.apps["Billing"].held = key_pair("second")
+    scene.delete(ONE)
+
+    assert scene.examine().findings == []
