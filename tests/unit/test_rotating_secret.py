@@ -45,6 +45,7 @@ def test_without_a_current_version_there_is_no_current_key() -> None:
     secrets.put(S, "new", None, "AWSPENDING")
 
     assert rotating(secrets).current_key() is None
+    assert not [call for call in secrets.calls if call.startswith("read")]
 
 
 @pytest.mark.parametrize("text", [None, text_of(), "no JSON", text_of(key_pair(), baseUri="https://evil.example")])

@@ -307,3 +307,50 @@ def test_nothing_that_is_printed_of_a_failure_is_secret(office: Office, caplog: 
 
     assert token.value[20:40] not in json.dumps([str(line.__dict__) for line in caplog.records])
     assert token.value[20:40] not in repr((token, replace(token, value="x" + token.value), office.environment().shared))
+
+
+# Leases and holds
+
+
+def nobody(_: str) -> None:
+    """No version vouches for anything."""
+
+
+def test_a_lease_ends_with_what_its_holder_writes_or_says_and_holds_nobody_back_unasked(office: Office) -> None:
+    first, other = office.environment().shared, office.environment().shared
+    for end in (
+        lambda lease: first.put(version(), a_token(office.clock), lease=lease),
+        first.release,
+    ):
+        taken = first.take_lease(ID, nobody, seconds=8)
+        assert taken is not None
+        assert other.take_lease(ID, nobody, seconds=8) is None
+        end(taken[0])
+
+        following = other.take_lease(ID, nobody, seconds=8)
+        assert following is not None
+        other.release(following[0])
+
+
+def test_while_the_next_lease_is_held_back_only_who_has_no_token_takes_it(office: Office) -> None:
+    environment = office.environment().shared
+    taken = environment.take_lease(ID, nobody, seconds=8)
+    assert taken is not None
+    environment.release(taken[0], hold=5)
+
+    assert environment.take_lease(ID, nobody, seconds=8) is None
+    assert environment.take_lease(ID, nobody, seconds=8, though_held=True) is not None
+
+
+def test_a_token_that_is_believed_is_warned_of_by_nobody(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    office.put(version(), a_token(office.clock))
+
+    assert office.environment().look() is not None
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(("ahead", "believed"), [(60, True), (61, False)])
+def test_a_clock_that_is_a_minute_ahead_is_believed(office: Office, ahead: float, *, believed: bool) -> None:
+    office.put(version(), a_token(office.clock, issued_at=office.clock.time() + ahead))
+
+    assert (office.environment().look() is not None) is believed

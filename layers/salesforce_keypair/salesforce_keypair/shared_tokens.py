@@ -103,7 +103,7 @@ class SharedTokens:
         """End a lease without a login's end to tell of, and hold the next one back for `hold` seconds."""
         self._ask(lambda: self._table.release(lease.row_id, lease.owner, hold=hold))
 
-    def refuse(self, current: VersionedKey, refusal: Refusal, *, lease: Lease, hold: float = 0.0) -> None:
+    def refuse(self, current: VersionedKey, refusal: Refusal, *, lease: Lease, hold: float) -> None:
         """End a lease, hold the next one back for `hold` seconds, and tell all who wait what the login ended with."""
         sealed_bytes = sealed_refusal(current, refusal)
         self._ask(lambda: self._table.release(lease.row_id, lease.owner, hold=hold, refusal=sealed_bytes))
