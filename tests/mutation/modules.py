@@ -63,20 +63,13 @@ MODULES = (
             "tests/unit/test_fetching_failures.py",
         ),
     ),
-    Module(
-        "token_table.py",
-        (
-            "tests/unit/test_token_table.py",
-            "tests/unit/test_token_table_failures.py",
-            "tests/unit/test_shared_refusals.py",
-        ),
-    ),
     Module("secret_store.py", ("tests/unit/test_secret_store.py",)),
-    Module("secret_history.py", ("tests/unit/test_secret_store.py", "tests/unit/test_schedule.py")),
     Module("settings.py", ("tests/unit/test_settings.py",)),
     Module("credential.py", ("tests/unit/test_credential.py", "tests/unit/test_authority.py")),
     Module("standing_back.py", ("tests/unit/test_standing_back.py", "tests/unit/test_shared_refusals.py")),
-    Module("key_choice.py", ("tests/unit/test_key_choice.py", "tests/unit/test_fetching.py")),
+    Module(
+        "key_choice.py", ("tests/unit/test_key_choice.py", "tests/unit/test_fetching.py", "tests/unit/test_vending.py")
+    ),
     Module("keypair.py", ("tests/unit/test_keypair.py", "tests/unit/test_certificate_authority.py")),
     Module(
         "certificate_authority.py",
