@@ -19,7 +19,7 @@ from salesforce_keypair.errors import (
     SalesforceUnavailable,
 )
 from salesforce_keypair.keypair import PrivateKey
-from salesforce_keypair.salesforce.login import SalesforceLogin, Session
+from salesforce_keypair.salesforce.login import SalesforceLogin, Session, is_jwt
 from salesforce_keypair.salesforce.transport import Transport
 from tests.integration.org_client import key_pair
 from tests.sandbox.org import Kind, Presence
@@ -175,6 +175,20 @@ def test_a_jwt_token_says_how_long_it_lives_whatever_their_clock_says(billing: B
 
     assert session.is_jwt
     assert session.expires_at == pytest.approx(billing.clock.time() + 1800, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("token", "jwt_"),
+    [
+        ("a.b.c", True),
+        ("opaque", False),
+        ("a.b", False),
+        ("00D000000000001!AQ.x.y", False),
+        ("00D000000000001!AQx", False),
+    ],
+)
+def test_a_jwt_has_three_parts_and_an_opaque_token_names_its_org(token: str, *, jwt_: bool) -> None:
+    assert is_jwt(token) is jwt_
 
 
 def replying(**members: object) -> Fault:
