@@ -10,7 +10,7 @@ from salesforce_keypair.credential import Credential, Installation, Standby, cer
 from salesforce_keypair.errors import ForeignCertificate
 from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.salesforce.app_certificate import Installed
-from salesforce_keypair.salesforce.login import Session
+from salesforce_keypair.salesforce.session import Session
 from salesforce_keypair.secret_store import CURRENT, PENDING
 
 

@@ -11,7 +11,7 @@ from operate.checks.finding import Finding, failed, ok, skipped, task, warning
 from operate.checks.versions import Held
 from salesforce_keypair.credential import Credential
 from salesforce_keypair.errors import KeyPairError, LoginRefused, LoginThrottled
-from salesforce_keypair.salesforce.login import Session
+from salesforce_keypair.salesforce.session import Session
 from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK
 
 LogIn = Callable[[Credential], Session]

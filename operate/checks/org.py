@@ -14,7 +14,7 @@ from salesforce_keypair.authority import Authority
 from salesforce_keypair.credential import Credential, Installation
 from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.salesforce.app_certificate import AppCertificate, Installed
-from salesforce_keypair.salesforce.login import Session
+from salesforce_keypair.salesforce.session import Session
 from salesforce_keypair.secret_store import CURRENT
 from salesforce_keypair.wiring.apps import app_seen_by
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from salesforce_keypair.credential import ClientCredentials
 from salesforce_keypair.errors import SalesforceError
-from salesforce_keypair.salesforce.login import SalesforceLogin, Session
+from salesforce_keypair.salesforce.login import SalesforceLogin
+from salesforce_keypair.salesforce.session import Session
 from salesforce_keypair.salesforce.transport import Transport
 from salesforce_keypair.token_cache import Token
 from salesforce_keypair.vending import reply

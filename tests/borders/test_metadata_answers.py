@@ -11,8 +11,8 @@ from salesforce_keypair.errors import SalesforceError
 from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.salesforce.app_certificate import CONNECTED_APP, EXTERNAL_CLIENT_APP, AppCertificate, AppKind
 from salesforce_keypair.salesforce.hosts import Origin
-from salesforce_keypair.salesforce.login import Session
 from salesforce_keypair.salesforce.metadata import MetadataApi
+from salesforce_keypair.salesforce.session import Session
 from salesforce_keypair.salesforce.transport import Transport
 from tests.borders.counting import examples
 from tests.borders.judge import value_or_error

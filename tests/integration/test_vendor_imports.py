@@ -64,6 +64,7 @@ OWN_MODULES = {
     "salesforce.hosts",
     "salesforce.login",
     "salesforce.refusals",
+    "salesforce.session",
     "salesforce.transport",
     "sealed_refusal",
     "sealed_token",

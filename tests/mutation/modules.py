@@ -76,6 +76,7 @@ MODULES = (
         ("tests/unit/test_certificate_authority.py", "tests/scenarios/test_private_ca.py"),
     ),
     Module("salesforce/hosts.py", ("tests/unit/test_hosts.py",)),
+    Module("salesforce/session.py", ("tests/unit/test_login.py",)),
     Module("salesforce/login.py", ("tests/unit/test_login.py", "tests/unit/test_login_refusals.py")),
     Module("salesforce/metadata.py", ("tests/unit/test_metadata.py", "tests/unit/test_app_certificate.py")),
     Module("salesforce/app_certificate.py", ("tests/unit/test_app_certificate.py",)),

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from salesforce_keypair.credential import Credential
 from salesforce_keypair.errors import KeyPairError, LoginRefused, SecretUnavailable
 from salesforce_keypair.salesforce.hosts import ExtraHost, Hosts, Origin
-from salesforce_keypair.salesforce.login import SalesforceLogin, Session
+from salesforce_keypair.salesforce.login import SalesforceLogin
+from salesforce_keypair.salesforce.session import Session
 from salesforce_keypair.salesforce.transport import Transport
 from salesforce_keypair.secret_history import SecretState
 from salesforce_keypair.secret_store import Value

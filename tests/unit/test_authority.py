@@ -11,7 +11,7 @@ from botocore.config import Config
 
 from salesforce_keypair.authority import Authority
 from salesforce_keypair.errors import HostNotAllowed, InvalidSecret, KeyPairError, LoginRefused, SecretUnavailable
-from salesforce_keypair.salesforce.login import Session
+from salesforce_keypair.salesforce.session import Session
 from salesforce_keypair.secret_store import SecretsManager
 from tests.integration.org_client import key_pair
 from tests.sandbox.aws import LocalAws, Refuse

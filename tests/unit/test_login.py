@@ -19,7 +19,8 @@ from salesforce_keypair.errors import (
     SalesforceUnavailable,
 )
 from salesforce_keypair.keypair import PrivateKey
-from salesforce_keypair.salesforce.login import SalesforceLogin, Session, is_jwt
+from salesforce_keypair.salesforce.login import SalesforceLogin
+from salesforce_keypair.salesforce.session import Session, is_jwt
 from salesforce_keypair.salesforce.transport import Transport
 from tests.integration.org_client import key_pair
 from tests.sandbox.org import Kind, Presence

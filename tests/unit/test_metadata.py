@@ -12,8 +12,8 @@ import pytest
 
 from salesforce_keypair.errors import InstallationRefused, KeyPairError, SalesforceUnavailable
 from salesforce_keypair.salesforce.component import as_file, element, local_name, new_element
-from salesforce_keypair.salesforce.login import Session
 from salesforce_keypair.salesforce.metadata import MetadataApi
+from salesforce_keypair.salesforce.session import Session
 from tests.integration.org_client import MD, SETTINGS, XSI
 from tests.sandbox.org import DeployPace, Kind
 from tests.sandbox.org.exchange import Reply

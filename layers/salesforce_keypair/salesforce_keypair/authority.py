@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from salesforce_keypair.credential import ClientCredentials, Credential, parse_admin
 from salesforce_keypair.errors import HostNotAllowed, InvalidSecret, KeyPairError, LoginRefused
 from salesforce_keypair.salesforce.hosts import Hosts
-from salesforce_keypair.salesforce.login import SalesforceLogin, Session
+from salesforce_keypair.salesforce.login import SalesforceLogin
+from salesforce_keypair.salesforce.session import Session
 from salesforce_keypair.secret_store import CURRENT, SecretsManager
 from salesforce_keypair.timing import Deadline
 

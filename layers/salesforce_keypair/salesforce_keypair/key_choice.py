@@ -6,7 +6,7 @@ from typing import Protocol
 
 from salesforce_keypair.credential import Credential, VersionedKey
 from salesforce_keypair.errors import HostNotAllowed, InvalidSecret, LoginRefused, SecretUnavailable
-from salesforce_keypair.salesforce.login import Session
+from salesforce_keypair.salesforce.session import Session
 from salesforce_keypair.seams import Login
 from salesforce_keypair.secret_history import SecretState
 from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_BACK, Value

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from salesforce_keypair.credential import Credential
 from salesforce_keypair.keypair import Certificate, SigningRequest
-from salesforce_keypair.salesforce.login import Session
+from salesforce_keypair.salesforce.session import Session
 from salesforce_keypair.secret_history import History, SecretState
 from salesforce_keypair.secret_store import Value
 from salesforce_keypair.timing import Deadline

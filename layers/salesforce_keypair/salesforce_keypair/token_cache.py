@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
-from salesforce_keypair.salesforce.login import Session, is_jwt
+from salesforce_keypair.salesforce.session import Session, is_jwt
 from salesforce_keypair.timing import CLOCKS_DIFFER_SECONDS
 
 # google-auth's figure: a token is renewed this long before its end, so that a caller can hold it for its own work.

@@ -2,7 +2,6 @@
 
 import re
 import uuid
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from salesforce_keypair.keypair import PrivateKey
 from salesforce_keypair.redaction import foreign_words
 from salesforce_keypair.salesforce.hosts import Hosts, Origin
 from salesforce_keypair.salesforce.refusals import EXPIRED_ASSERTION, Grant, refusal_of, refused
+from salesforce_keypair.salesforce.session import Session
 from salesforce_keypair.salesforce.transport import Answer, Transport
 from salesforce_keypair.timing import Clock, Deadline
 
@@ -41,28 +41,6 @@ _SCHEME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _ID = r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?"
 _IDENTITY = re.compile(rf"/id/(?P<org>{_ID})/(?P<user>{_ID})\Z")
 _ID_LENGTH = 15  # the case-sensitive part; the 18-character form adds a checksum
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What a login gave. `expires_at` is epoch seconds of our own clock, where the token itself says."""
-
-    access_token: str = field(repr=False)
-    token_type: str
-    instance: Origin
-    org_id: str
-    user_id: str
-    expires_at: float | None
-
-    @property
-    def is_jwt(self) -> bool:
-        """Whether the token is a JWT, which SOAP refuses below API 68.0."""
-        return is_jwt(self.access_token)
-
-
-def is_jwt(access_token: str) -> bool:
-    """Whether a token is a JWT, which says itself when it ends; opaque ones have a `!` in them."""
-    return access_token.count(".") == 2 and "!" not in access_token
 
 
 class SalesforceLogin:

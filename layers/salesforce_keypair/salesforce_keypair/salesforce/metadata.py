@@ -15,7 +15,7 @@ from salesforce_keypair.errors import InstallationRefused, SalesforceUnavailable
 from salesforce_keypair.json_text import parse_json
 from salesforce_keypair.redaction import foreign_words, named
 from salesforce_keypair.salesforce.component import NAMESPACE, UnusableXml, is_nil, package_of, qualified, soap_payload
-from salesforce_keypair.salesforce.login import Session
+from salesforce_keypair.salesforce.session import Session
 from salesforce_keypair.salesforce.transport import Answer, Transport
 from salesforce_keypair.timing import Clock, Deadline, retrying
 

@@ -7,8 +7,9 @@ from salesforce_keypair.credential import AppType, Credential
 from salesforce_keypair.errors import InvalidSecret
 from salesforce_keypair.salesforce.app_certificate import CONNECTED_APP, EXTERNAL_CLIENT_APP, AppCertificate
 from salesforce_keypair.salesforce.hosts import Hosts
-from salesforce_keypair.salesforce.login import SalesforceLogin, Session
+from salesforce_keypair.salesforce.login import SalesforceLogin
 from salesforce_keypair.salesforce.metadata import MetadataApi
+from salesforce_keypair.salesforce.session import Session
 from salesforce_keypair.salesforce.transport import Transport
 from salesforce_keypair.secret_store import SecretsManager
 from salesforce_keypair.timing import Clock, Deadline
