@@ -13,9 +13,9 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-from salesforce_keypair.aws_refusal import code_of, message_of
+from salesforce_keypair import aws_refusal
+from salesforce_keypair.aws_refusal import code_of
 from salesforce_keypair.errors import KeyPairError
-from salesforce_keypair.redaction import foreign_words
 
 SIGN_IN = "sign this shell in to the secret's AWS account (aws sso login, AWS_PROFILE), then try again"
 _LOOK = (
@@ -42,9 +42,7 @@ _NOT_SIGNED_IN = (
 
 def words_of(error: ClientError | BotoCoreError) -> str:
     """What AWS or its SDK said, on a line."""
-    if isinstance(error, ClientError):
-        return f"{foreign_words(code_of(error))} ({message_of(error)})"
-    return type(error).__name__
+    return aws_refusal.words_of(error) if isinstance(error, ClientError) else type(error).__name__
 
 
 def shell_remedy(error: BaseException | None) -> str | None:

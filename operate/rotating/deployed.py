@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from salesforce_keypair import errors
-from salesforce_keypair.aws_refusal import code_of, is_refusal, message_of
+from salesforce_keypair.aws_refusal import code_of, is_refusal, words_of
 from salesforce_keypair.errors import KeyPairError, RotationError, SecretUnavailable
 from salesforce_keypair.redaction import foreign_words
 from salesforce_keypair.rotation_request import Step
@@ -130,7 +130,7 @@ def _answer_of(operation: str, call: Callable[[], T]) -> T:
     except ClientError as error:
         code = code_of(error)
         raise SecretUnavailable(
-            f"Lambda refused {operation} with {foreign_words(code)} ({message_of(error)})",
+            f"Lambda refused {operation} with {words_of(error)}",
             remedy=_REMEDIES.get(code, "try again; see AWS's health page if it lasts"),
         ) from error
     except BotoCoreError as error:

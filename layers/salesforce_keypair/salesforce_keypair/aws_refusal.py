@@ -15,6 +15,11 @@ def message_of(error: ClientError) -> str:
     return foreign_words(error.response.get("Error", {}).get("Message", ""))
 
 
+def words_of(error: ClientError) -> str:
+    """Name and message on a line, fit to be shown."""
+    return f"{foreign_words(code_of(error))} ({message_of(error)})"
+
+
 def may_pass(error: ClientError) -> bool:
     """Whether its HTTP status says that another try may go better, whatever its name."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

@@ -14,11 +14,10 @@ from botocore.parsers import ResponseParserError
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from salesforce_keypair.aws_refusal import code_of, may_pass, message_of
+from salesforce_keypair.aws_refusal import code_of, may_pass, words_of
 from salesforce_keypair.errors import InvalidSecret, SecretUnavailable
 from salesforce_keypair.json_text import GARBLED, typed
 from salesforce_keypair.keypair import MAX_CERTIFICATE_BYTES, Certificate, SigningRequest, UnusableKey
-from salesforce_keypair.redaction import foreign_words
 from salesforce_keypair.timing import CLOCKS_DIFFER_SECONDS, Clock, Deadline
 
 if TYPE_CHECKING:
@@ -173,7 +172,7 @@ def _unfit(why: str) -> InvalidSecret:
 
 def _raise_refusal(error: ClientError) -> NoReturn:
     code = code_of(error)
-    what = f"AWS Private CA refused {error.operation_name} with {foreign_words(code)} ({message_of(error)})"
+    what = f"AWS Private CA refused {error.operation_name} with {words_of(error)}"
     if code in _WRONG:
         raise InvalidSecret(what, remedy=_WRONG[code]) from error
     raise SecretUnavailable(

@@ -5,10 +5,9 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from salesforce_keypair.aws_refusal import code_of, may_pass, message_of
+from salesforce_keypair.aws_refusal import code_of, may_pass, words_of
 from salesforce_keypair.errors import SecretUnavailable
 from salesforce_keypair.json_text import GARBLED
-from salesforce_keypair.redaction import foreign_words
 
 Answer = TypeVar("Answer")
 
@@ -58,7 +57,7 @@ def _unavailable(operation: str, error: ClientError) -> SecretUnavailable:
     """The error for a refusal."""
     code = code_of(error)
     return SecretUnavailable(
-        f"Secrets Manager refused {operation} with {foreign_words(code)} ({message_of(error)})",
+        f"Secrets Manager refused {operation} with {words_of(error)}",
         remedy=_REMEDIES.get(code, "try again; see AWS's health page if it lasts"),
         retryable=code in _PASSING or may_pass(error),
     )
