@@ -13,7 +13,7 @@ from salesforce_keypair.secret_store import CURRENT, PENDING, PREVIOUS, ROLLED_B
 from salesforce_keypair.vend_check import Ending, Vend
 from tests.integration.org_client import key_pair
 from tests.unit.support import FakeClock, text_of
-from tests.unit.watched import DAY, HOUR, MONTHLY, SETTLING, STANDBY, SWAPPED, App, Scene, said
+from tests.unit.watched import DAY, HOUR, MONTHLY, SETTLING, STANDBY, SWAPPED, App, Scene, in_use, said
 
 ONE, TWO, THREE = "version-one", "version-two", "version-three"
 
@@ -21,10 +21,7 @@ ONE, TWO, THREE = "version-one", "version-two", "version-three"
 @pytest.fixture
 def scene(clock: FakeClock) -> Scene:
     """A secret whose key is in use and whose app holds its certificate."""
-    clock.now = _end_of("first") - 100 * DAY
-    made = Scene(clock, apps={"Billing": App(key_pair("first"))})
-    made.put(ONE, text_of(key_pair("first")), CURRENT)
-    return made
+    return in_use(clock, ONE)
 
 
 def test_a_secret_in_good_order_gives_measures_and_no_finding(scene: Scene) -> None:

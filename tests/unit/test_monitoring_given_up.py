@@ -8,7 +8,7 @@ import pytest
 from salesforce_keypair.secret_store import CURRENT, PREVIOUS, ROLLED_BACK
 from tests.integration.org_client import Pair, certificate_of, key_pair
 from tests.unit.support import FakeClock, text_of
-from tests.unit.watched import DAY, HOUR, MONTHLY, STANDBY, SWAPPED, App, Scene
+from tests.unit.watched import DAY, HOUR, MONTHLY, STANDBY, SWAPPED, App, Scene, in_use
 
 ONE, TWO, THREE, FOUR = "version-one", "version-two", "version-three", "version-four"
 
@@ -16,9 +16,7 @@ ONE, TWO, THREE, FOUR = "version-one", "version-two", "version-three", "version-
 @pytest.fixture
 def scene(clock: FakeClock) -> Scene:
     """A secret that its schedule rotated an hour ago."""
-    clock.now = key_pair("first").certificate.not_valid_after_utc.timestamp() - 100 * DAY
-    made = Scene(clock, apps={"Billing": App(key_pair("first"))})
-    made.put(ONE, text_of(key_pair("first")), CURRENT)
+    made = in_use(clock, ONE)
     rotated_now(made)
     clock.advance(HOUR)
     return made

@@ -12,7 +12,7 @@ from salesforce_keypair.vend_check import Ending, Vend
 from salesforce_keypair.watched_secret import LOOKS_BACK
 from tests.integration.org_client import key_pair
 from tests.unit.support import FakeClock, text_of
-from tests.unit.watched import DAY, HOUR, MONTHLY, SETTLING, STANDBY, SWAPPED, App, Scene, said
+from tests.unit.watched import DAY, HOUR, MONTHLY, SETTLING, STANDBY, SWAPPED, App, Scene, in_use, said
 
 ONE, TWO, THREE = "version-one", "version-two", "version-three"
 DOCTOR = "make doctor SECRET=key-pair"
@@ -21,10 +21,7 @@ DOCTOR = "make doctor SECRET=key-pair"
 @pytest.fixture
 def scene(clock: FakeClock) -> Scene:
     """A secret whose key is in use and whose app holds its certificate."""
-    clock.now = key_pair("first").certificate.not_valid_after_utc.timestamp() - 100 * DAY
-    made = Scene(clock, apps={"Billing": App(key_pair("first"))})
-    made.put(ONE, text_of(key_pair("first")), CURRENT)
-    return made
+    return in_use(clock, ONE)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -32,16 +31,7 @@ def lines(captured: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in captured.splitlines() if line.startswith("{")]
 
 
-@pytest.fixture
-def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "Asia/Tokyo")
-        time.tzset()
-        yield
-    time.tzset()
-
-
-@pytest.mark.usefixtures("_in_tokyo")
+@pytest.mark.usefixtures("far_from_greenwich")
 def test_a_function_logs_json_with_its_service_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
     function_logger("rotation-a").info("done")
     (line,) = lines(capsys.readouterr().out)

@@ -10,11 +10,11 @@ from salesforce_keypair.keypair import Certificate
 from salesforce_keypair.monitoring import KeyMonitor
 from salesforce_keypair.salesforce.app_certificate import Installed
 from salesforce_keypair.secret_history import History, RotationRules, SecretState
-from salesforce_keypair.secret_store import Value
+from salesforce_keypair.secret_store import CURRENT, Value
 from salesforce_keypair.timing import Deadline
 from salesforce_keypair.vend_check import AskVendor, Ending, Vend
-from tests.integration.org_client import Pair
-from tests.unit.support import FakeClock, arn_of, parse
+from tests.integration.org_client import Pair, key_pair
+from tests.unit.support import FakeClock, arn_of, parse, text_of
 
 DAY, HOUR = 86_400.0, 3600.0
 SETTLING = 720.0
@@ -106,6 +106,14 @@ class Scene:
 
     def examine(self) -> Report:
         return self.monitor().examine("key-pair", self.clock.deadline())
+
+
+def in_use(clock: FakeClock, version_id: str) -> Scene:
+    """A secret whose key is in use, and whose app holds its certificate, which ends in a hundred days."""
+    clock.now = key_pair("first").certificate.not_valid_after_utc.timestamp() - 100 * DAY
+    made = Scene(clock, apps={"Billing": App(key_pair("first"))})
+    made.put(version_id, text_of(key_pair("first")), CURRENT)
+    return made
 
 
 def said(report: Report) -> str:
